@@ -1,0 +1,6 @@
+//! Room cli.
+
+/// Runs the program.
+pub fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

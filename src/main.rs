@@ -1,0 +1,5 @@
+//! The `fieldtape` program: everything is in the library, see `fieldtape::cli`.
+
+fn main() -> std::process::ExitCode {
+    fieldtape::cli::main()
+}
