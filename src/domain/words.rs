@@ -215,7 +215,8 @@ impl StageStatus {
 }
 
 impl Party {
-    /// The other one.
+    /// Returns the other one.
+    #[must_use]
     pub const fn other(self) -> Self {
         match self {
             Self::Agent => Self::Technician,

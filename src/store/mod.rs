@@ -1,1 +1,153 @@
-//! Room store.
+//! The ledger: what is known of every call, in one SQLite file.
+//!
+//! Invariants: one thread owns the one connection that writes; every change is one transaction
+//! that is durable when its method returns (WAL, `synchronous=FULL`); no transaction is open
+//! while work runs. A `calls` row's stage columns are derived from `stages` in the transaction
+//! that changes them.
+//!
+//! Not here: files (the vault's), and what to do about a status (the pipeline's). No other room
+//! writes SQL.
+
+mod calls;
+mod cloud;
+mod connection;
+mod error;
+mod finish;
+mod read;
+mod rows;
+mod schema;
+mod stages;
+mod streams;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+pub use calls::{NewCall, StatusOutcome, StatusUpdate};
+pub use cloud::CloudUpdate;
+pub use error::StoreError;
+pub use finish::{Finish, NewTrack};
+pub use read::AuditEntry;
+pub use rows::{
+    Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, GapRow,
+    SegmentRow, StageRow, TrackRow, TranscriptRow,
+};
+pub use stages::{Claim, Output, Retried, Settlement};
+pub use streams::{NewStream, StreamEnd, TokenVerdict};
+
+use connection::ReadPool;
+
+/// Changes that may wait for the writer: 16 calls x (a gap batch, a stream row, a status, a
+/// webhook) each second of a 10 s disk stall, and room for the page.
+const INBOX_MAX: usize = 1024;
+
+/// Connections that read. The page and the pipeline seldom ask at once; more would only hold more
+/// memory.
+const READERS: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// A handle to the ledger; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    inbox: mpsc::Sender<Job>,
+    readers: ReadPool,
+    // Joined by nobody: it ends when the last handle drops the inbox, after the last change.
+    _writer: std::thread::JoinHandle<()>,
+}
+
+impl Store {
+    /// Opens the ledger at `path`, making or upgrading it as needed.
+    ///
+    /// Fails without touching the file when it was written by a newer program that does not
+    /// allow this one.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut writer = connection::open_writer(path)?;
+        schema::upgrade(&mut writer)?;
+        let readers = ReadPool::open(path, READERS)?;
+        let (inbox, mut jobs) = mpsc::channel::<Job>(INBOX_MAX);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || {
+                while let Some(job) = jobs.blocking_recv() {
+                    job(&mut writer);
+                }
+                connection::close(writer);
+            })
+            .map_err(StoreError::Thread)?;
+        Ok(Self { inner: Arc::new(Inner { inbox, readers, _writer: thread }) })
+    }
+
+    /// Runs `change` in one transaction and returns when it is durable.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more when the asker timed out; the change stands all the same.
+            let _ = reply.send(transact(connection, change));
+        });
+        self.inner.inbox.send(job).await.map_err(|_closed| StoreError::Closed)?;
+        answer.await.map_err(|_dropped| StoreError::Closed)?
+    }
+
+    /// Puts `change` in the writer's inbox without waiting for it; a failure is logged by `what`.
+    fn submit(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&Transaction<'_>) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let job: Job = Box::new(move |connection| {
+            if let Err(error) = transact(connection, change) {
+                tracing::error!(error = %error, "the ledger could not take {what}");
+            }
+        });
+        self.inner.inbox.try_send(job).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })
+    }
+
+    /// Runs `question` on a connection that sees the last durable state.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.inner.readers.ask(question).await
+    }
+
+    /// Proves that the ledger takes changes, by making one.
+    pub async fn prove_writable(&self) -> Result<(), StoreError> {
+        self.write(|tx| {
+            tx.execute(
+                "insert into meta (key, value) values ('proved_writable', '1') \
+                 on conflict (key) do update set value = value + 1",
+                [],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let out = change(&tx)?;
+    tx.commit()?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests;

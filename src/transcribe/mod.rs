@@ -1,1 +1,5 @@
-//! Room transcribe.
+//! Speech.
+
+mod board;
+
+pub use board::{LiveBoard, LiveEvent, LiveSegment, LiveView};

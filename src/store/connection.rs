@@ -1,0 +1,77 @@
+//! Connections to the ledger's file: one that writes, a few that read.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Semaphore;
+
+use super::StoreError;
+
+/// How long a connection waits for another's lock: a checkpoint on a slow card.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+
+/// Opens the connection that writes.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "foreign_keys", "on")?;
+    Ok(connection)
+}
+
+/// Closes the connection that writes; its last act folds the WAL into the file.
+pub(super) fn close(connection: Connection) {
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(error = %error, "the ledger did not close cleanly; nothing is lost by it");
+    }
+}
+
+/// The connections that read.
+#[derive(Debug)]
+pub(super) struct ReadPool {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    places: Arc<Semaphore>,
+}
+
+impl ReadPool {
+    /// Opens `count` connections.
+    pub(super) fn open(path: &Path, count: NonZeroUsize) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let idle = (0..count.get())
+            .map(|_| {
+                let connection = Connection::open_with_flags(path, flags)?;
+                connection.busy_timeout(BUSY_WAIT)?;
+                connection.pragma_update(None, "query_only", "on")?;
+                Ok(connection)
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let places = Arc::new(Semaphore::new(idle.len()));
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), places })
+    }
+
+    /// Runs `question` on a connection of its own, off the async threads.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let place =
+            Arc::clone(&self.places).acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        let idle = Arc::clone(&self.idle);
+        let asked = tokio::task::spawn_blocking(move || {
+            let connection = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = connection.ok_or(StoreError::Closed)?;
+            let answer = question(&connection);
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            drop(place);
+            answer
+        });
+        asked.await.map_err(|_panicked| StoreError::Closed)?
+    }
+}

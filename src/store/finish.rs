@@ -1,0 +1,195 @@
+//! The end of a call's recording: one transaction from open files to a ledger that owns them.
+
+use rusqlite::{Transaction, params};
+
+use super::streams::{insert_gaps, sql_count, sql_samples};
+use super::{CallId, GapRow, Store, StoreError, calls, stages};
+use crate::domain::{CallSid, EndReason, Party, RateHz, Samples8k, Stage, TrackSource, UnixMillis};
+
+/// A sealed file about to become a row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewTrack {
+    /// Whose voice, as recorded.
+    pub party: Party,
+    /// Where it came from.
+    pub source: TrackSource,
+    /// Its rate.
+    pub rate: RateHz,
+    /// 1 for the first, 2 and up for those begun after an interruption.
+    pub part_no: u32,
+    /// Relative to the data folder.
+    pub path: String,
+    /// Where its first sample lies on the call's timeline; none when a crash took that with it,
+    /// then it follows what came before.
+    pub origin: Option<Samples8k>,
+    /// Its length in samples of its own rate.
+    pub samples: u64,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Whether it was closed at start, after a crash.
+    pub salvaged: bool,
+}
+
+/// How a call's recording ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finish {
+    /// The call.
+    pub call: CallId,
+    /// Its files.
+    pub tracks: Vec<NewTrack>,
+    /// Gaps not yet told.
+    pub gaps: Vec<GapRow>,
+    /// Why it ended, unless Twilio's word is there already.
+    pub reason: EndReason,
+    /// When it ended, likewise.
+    pub ended_at: UnixMillis,
+    /// Now.
+    pub at: UnixMillis,
+    /// Why there is less than there should be, for a person to read.
+    pub trouble: Option<String>,
+}
+
+impl Store {
+    /// Ends a call's recording: the call, its files, its gaps and the stages that are due now,
+    /// together. Telling it twice is telling it once.
+    pub async fn finish_call(&self, finish: Finish) -> Result<(), StoreError> {
+        self.write(move |tx| apply(tx, &finish)).await
+    }
+
+    /// Returns the row of the call named so, making one for a folder that no row speaks of.
+    pub async fn adopt_call(
+        &self,
+        call: calls::NewCall,
+        folder: String,
+    ) -> Result<CallId, StoreError> {
+        self.write(move |tx| {
+            let (id, _) = calls::upsert(tx, &call)?;
+            tx.execute(
+                "update calls set folder = coalesce(folder, ?1) where id = ?2",
+                params![folder, id.0],
+            )?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Returns the calls that a stopped program left open, with their folders.
+    pub async fn open_calls(&self) -> Result<Vec<(CallId, CallSid, Option<String>)>, StoreError> {
+        self.read(|db| {
+            let mut open = db.prepare(
+                "select id, call_sid, folder from calls \
+                 where ended_at_ms is null or recording_status = 'recording' order by id",
+            )?;
+            let rows =
+                open.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
+            rows.map(|row| {
+                let (id, sid, folder) = row?;
+                Ok((CallId(id), super::read::parse(&sid)?, folder))
+            })
+            .collect()
+        })
+        .await
+    }
+}
+
+fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
+    let call = finish.call;
+    insert_tracks(tx, finish)?;
+    insert_gaps(tx, call, &finish.gaps)?;
+    tx.execute(
+        "update streams set stopped_at_ms = ?1 where call_id = ?2 and stopped_at_ms is null",
+        params![finish.at.get(), call.0],
+    )?;
+    let heard: bool = tx.query_row(
+        "select exists (select 1 from tracks where call_id = ?1 and samples > 0)",
+        [call.0],
+        |row| row.get(0),
+    )?;
+    let streamed: bool = tx.query_row(
+        "select exists (select 1 from streams where call_id = ?1)",
+        [call.0],
+        |row| row.get(0),
+    )?;
+    if heard {
+        tx.execute("update calls set recording_status = 'completed' where id = ?1", [call.0])?;
+        stages::make_due(tx, call, Stage::Transcript, finish.at)?;
+    } else {
+        // 'recording' is for a call that is being heard; a copy at Twilio sets it again below.
+        let status = if streamed { "failed" } else { "pending" };
+        tx.execute(
+            "update calls set recording_status = ?1 where id = ?2",
+            params![status, call.0],
+        )?;
+        super::cloud::follow_recordings(tx, call)?;
+    }
+    calls::end(tx, call, finish.reason, finish.ended_at)?;
+    calls::estimate_duration(tx, call)?;
+    settle_soundless(tx, call)?;
+    stages::refresh(tx, call)?;
+    if let Some(trouble) = &finish.trouble {
+        tx.execute("update calls set last_error = ?1 where id = ?2", params![trouble, call.0])?;
+    }
+    Ok(())
+}
+
+fn insert_tracks(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
+    let mut insert = tx.prepare_cached(
+        "insert into tracks (call_id, party, source, rate_hz, part_no, path, origin_sample, \
+         samples, size_bytes, salvaged, sealed_at_ms) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict do nothing",
+    )?;
+    for track in &finish.tracks {
+        let origin = match track.origin {
+            Some(origin) => sql_samples(origin),
+            None => end_of_earlier_parts(tx, finish.call, track.part_no)?,
+        };
+        insert.execute(params![
+            finish.call.0,
+            track.party.as_str(),
+            track.source.as_str(),
+            track.rate.get(),
+            track.part_no,
+            track.path,
+            origin,
+            sql_count(track.samples),
+            sql_count(track.size_bytes),
+            track.salvaged,
+            finish.at.get(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Where a part whose place was lost is put: behind everything that came before it.
+fn end_of_earlier_parts(
+    tx: &Transaction<'_>,
+    call: CallId,
+    part_no: u32,
+) -> Result<i64, StoreError> {
+    Ok(tx.query_row(
+        "select coalesce(max(origin_sample + samples * 8000 / rate_hz), 0) from tracks \
+         where call_id = ?1 and part_no < ?2",
+        params![call.0, part_no],
+        |row| row.get(0),
+    )?)
+}
+
+/// A call that is over and left no sound has nothing to write down; one with sound that this
+/// version does not summarise or archive says so.
+pub(super) fn settle_soundless(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
+    let (over, has_sound): (bool, bool) = tx.query_row(
+        "select ended_at_ms is not null and recording_status <> 'recording', \
+         exists (select 1 from tracks where call_id = calls.id and samples > 0) \
+         from calls where id = ?1",
+        [call.0],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    if over && !has_sound {
+        stages::skip(tx, call, Stage::Transcript)?;
+    }
+    if over {
+        stages::skip(tx, call, Stage::Summary)?;
+        stages::skip(tx, call, Stage::Archive)?;
+    }
+    Ok(())
+}

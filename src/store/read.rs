@@ -1,0 +1,381 @@
+//! Questions to the ledger.
+
+use std::str::FromStr;
+
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{
+    Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, GapRow,
+    SegmentRow, StageRow, Store, StoreError, TrackRow, TranscriptRow,
+};
+use crate::domain::{
+    CallSid, Party, RateHz, RecordingStatus, Samples8k, Stage, StageStatus, UnixMillis,
+};
+
+/// What somebody did or heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// When.
+    pub at: UnixMillis,
+    /// Who: a user, a token, or `local`.
+    pub actor: String,
+    /// What: `play`, `download`, `export`, `retry`, …
+    pub action: String,
+    /// To which call.
+    pub call_sid: Option<CallSid>,
+    /// Which part of it.
+    pub detail: Option<String>,
+}
+
+const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_number, to_number, call_status, \
+    end_reason, created_at_ms, started_at_ms, ended_at_ms, clock_synced, duration_s, \
+    duration_source, recording_status, transcript_status, summary_status, archive_status, \
+    last_error, retry_count, waiting_for, parties_swapped, folder, live_copy, \
+    (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
+     and attempts > 0) as next_attempt_at_ms";
+
+impl Store {
+    /// Lists calls, newest first, child legs left out.
+    pub async fn calls(
+        &self,
+        filter: CallFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<CallPage, StoreError> {
+        self.read(move |db| list(db, &filter, after, limit)).await
+    }
+
+    /// Returns a call with all that belongs to it.
+    pub async fn call(&self, call_sid: &CallSid) -> Result<Option<CallDetail>, StoreError> {
+        let call_sid = call_sid.clone();
+        self.read(move |db| {
+            let sql = format!("select {CALL_COLUMNS} from calls where call_sid = ?1");
+            let call = db
+                .query_row(&sql, [call_sid.as_str()], |row| Ok(call_row(row)))
+                .optional()?
+                .transpose()?;
+            call.map(|call| detail(db, call)).transpose()
+        })
+        .await
+    }
+
+    /// Returns a call's conversation, if it has one.
+    pub async fn transcript(
+        &self,
+        call_sid: &CallSid,
+    ) -> Result<Option<TranscriptRow>, StoreError> {
+        let call_sid = call_sid.clone();
+        self.read(move |db| {
+            let head = db
+                .query_row(
+                    "select call_id, source, language, model, dropped, parties_swapped \
+                     from transcripts join calls on calls.id = call_id where call_sid = ?1",
+                    [call_sid.as_str()],
+                    |row| {
+                        let call: i64 = row.get(0)?;
+                        Ok((
+                            call,
+                            row.get::<_, String>(1)?,
+                            row.get(2)?,
+                            row.get(3)?,
+                            row.get(4)?,
+                            row.get::<_, bool>(5)?,
+                        ))
+                    },
+                )
+                .optional()?;
+            let Some((call, source, language, model, dropped, swapped)) = head else {
+                return Ok(None);
+            };
+            let segments = segments(db, call, swapped)?;
+            Ok(Some(TranscriptRow { source: parse(&source)?, language, model, dropped, segments }))
+        })
+        .await
+    }
+
+    /// Counts what is undone, per stage.
+    pub async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
+        self.read(|db| {
+            let mut counts = db.prepare(
+                "select stage, count(*) filter (where status = 'pending'), \
+                 count(*) filter (where status = 'processing'), \
+                 count(*) filter (where status = 'failed'), \
+                 min(iif(status in ('pending', 'processing'), updated_at_ms, null)) \
+                 from stages where status in ('pending', 'processing', 'failed') group by stage",
+            )?;
+            let mut rows = counts.query([])?;
+            let mut backlog = Vec::new();
+            while let Some(row) = rows.next()? {
+                backlog.push(Backlog {
+                    stage: word(row, 0)?,
+                    pending: row.get(1)?,
+                    processing: row.get(2)?,
+                    failed: row.get(3)?,
+                    oldest: row.get::<_, Option<i64>>(4)?.map(UnixMillis::new),
+                });
+            }
+            Ok(backlog)
+        })
+        .await
+    }
+
+    /// Adds to the trail of who heard or did what; returns when it is durable.
+    pub async fn audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute(
+                "insert into audit (at_ms, actor, action, call_sid, detail) \
+                 values (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    entry.at.get(),
+                    entry.actor,
+                    entry.action,
+                    entry.call_sid.as_ref().map(CallSid::as_str),
+                    entry.detail
+                ],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn list(
+    db: &Connection,
+    filter: &CallFilter,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<CallPage, StoreError> {
+    let sql = format!(
+        "select {CALL_COLUMNS} from calls where parent_call_sid is null \
+         and (?1 is null or (created_at_ms, id) < (?1, ?2)) \
+         and (?3 is null or recording_status = ?3) \
+         and (?4 is null or exists (select 1 from stages where call_id = calls.id \
+              and status = ?4 and (?5 is null or stage = ?5))) \
+         and (?6 is null or from_number = ?6 or to_number = ?6) \
+         and (?7 is null or created_at_ms >= ?7) and (?8 is null or created_at_ms < ?8) \
+         order by created_at_ms desc, id desc limit ?9"
+    );
+    let mut found = db.prepare(&sql)?;
+    let mut rows = found.query(params![
+        after.map(|cursor| cursor.created_at.get()),
+        after.map(|cursor| cursor.id.0),
+        filter.recording_status.map(RecordingStatus::as_str),
+        filter.stage_status.map(StageStatus::as_str),
+        filter.stage.map(Stage::as_str),
+        filter.number,
+        filter.from.map(UnixMillis::get),
+        filter.to.map(UnixMillis::get),
+        i64::from(limit) + 1,
+    ])?;
+    let mut calls = Vec::new();
+    while let Some(row) = rows.next()? {
+        calls.push(call_row(row)?);
+    }
+    let more = calls.len() > limit as usize;
+    calls.truncate(limit as usize);
+    let next = calls
+        .last()
+        .filter(|_| more)
+        .map(|call| Cursor { created_at: call.created_at, id: call.id });
+    Ok(CallPage { calls, next })
+}
+
+fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
+    let id = call.id.0;
+    let mut stages = collect(
+        db,
+        "select stage, status, attempts, last_error, waiting_for, next_attempt_at_ms, \
+         updated_at_ms from stages where call_id = ?1",
+        id,
+        stage_row,
+    )?;
+    stages.sort_by_key(|row| row.stage);
+    let mut tracks = collect(
+        db,
+        "select party, source, rate_hz, part_no, path, origin_sample, samples, size_bytes, sha256, \
+         salvaged from tracks where call_id = ?1",
+        id,
+        track_row,
+    )?;
+    let mut gaps = collect(
+        db,
+        "select party, source, start_sample, end_sample, reason from gaps where call_id = ?1 \
+         order by start_sample",
+        id,
+        gap_row,
+    )?;
+    if call.parties_swapped {
+        for party in tracks.iter_mut().map(|track| &mut track.party) {
+            *party = party.other();
+        }
+        for party in gaps.iter_mut().map(|gap| &mut gap.party) {
+            *party = party.other();
+        }
+    }
+    tracks.sort_by_key(|track| (track.party, track.source, track.part_no, track.rate));
+    let cloud_recordings = collect(
+        db,
+        "select recording_sid, status, channels, duration_s, path, size_bytes, sha256, \
+         twilio_deleted_at_ms from cloud_recordings where call_id = ?1 order by id",
+        id,
+        cloud_row,
+    )?;
+    Ok(CallDetail { call, stages, tracks, gaps, cloud_recordings })
+}
+
+fn collect<T>(
+    db: &Connection,
+    sql: &str,
+    call: i64,
+    read: fn(&Row<'_>) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut found = db.prepare_cached(sql)?;
+    let mut rows = found.query([call])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        out.push(read(row)?);
+    }
+    Ok(out)
+}
+
+fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
+    let duration: Option<u32> = row.get("duration_s")?;
+    let duration_source = optional_word(row, "duration_source")?;
+    Ok(Call {
+        id: CallId(row.get("id")?),
+        call_sid: word(row, "call_sid")?,
+        direction: word(row, "direction")?,
+        origin: word(row, "origin")?,
+        from_number: row.get("from_number")?,
+        to_number: row.get("to_number")?,
+        call_status: row.get("call_status")?,
+        end_reason: optional_word(row, "end_reason")?,
+        created_at: UnixMillis::new(row.get("created_at_ms")?),
+        started_at: moment(row, "started_at_ms")?,
+        ended_at: moment(row, "ended_at_ms")?,
+        clock_synced: row.get("clock_synced")?,
+        duration: duration.zip(duration_source),
+        recording_status: word(row, "recording_status")?,
+        transcript_status: word(row, "transcript_status")?,
+        summary_status: word(row, "summary_status")?,
+        archive_status: word(row, "archive_status")?,
+        last_error: row.get("last_error")?,
+        retry_count: row.get("retry_count")?,
+        waiting_for: optional_word(row, "waiting_for")?,
+        next_attempt_at: moment(row, "next_attempt_at_ms")?,
+        parties_swapped: row.get("parties_swapped")?,
+        folder: row.get("folder")?,
+        live_copy: row.get("live_copy")?,
+    })
+}
+
+fn stage_row(row: &Row<'_>) -> Result<StageRow, StoreError> {
+    Ok(StageRow {
+        stage: word(row, 0)?,
+        status: word(row, 1)?,
+        attempts: row.get(2)?,
+        last_error: row.get(3)?,
+        waiting_for: optional_word(row, 4)?,
+        next_attempt_at: UnixMillis::new(row.get(5)?),
+        updated_at: UnixMillis::new(row.get(6)?),
+    })
+}
+
+fn track_row(row: &Row<'_>) -> Result<TrackRow, StoreError> {
+    let rate_hz: u32 = row.get(2)?;
+    Ok(TrackRow {
+        party: word(row, 0)?,
+        source: word(row, 1)?,
+        rate: RateHz::from_hz(rate_hz)
+            .ok_or_else(|| StoreError::BadRow { what: format!("a rate of {rate_hz} Hz") })?,
+        part_no: row.get(3)?,
+        path: row.get(4)?,
+        origin: Samples8k::new(row.get(5)?),
+        samples: row.get(6)?,
+        size_bytes: row.get(7)?,
+        sha256: row.get(8)?,
+        salvaged: row.get(9)?,
+    })
+}
+
+fn gap_row(row: &Row<'_>) -> Result<GapRow, StoreError> {
+    Ok(GapRow {
+        party: word(row, 0)?,
+        source: word(row, 1)?,
+        start: Samples8k::new(row.get(2)?),
+        end: Samples8k::new(row.get(3)?),
+        reason: word(row, 4)?,
+    })
+}
+
+fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
+    Ok(CloudRecordingRow {
+        recording_sid: word(row, 0)?,
+        status: row.get(1)?,
+        channels: row.get(2)?,
+        duration_s: row.get(3)?,
+        path: row.get(4)?,
+        size_bytes: row.get(5)?,
+        sha256: row.get(6)?,
+        twilio_deleted_at: moment(row, 7)?,
+    })
+}
+
+fn segments(db: &Connection, call: i64, swapped: bool) -> Result<Vec<SegmentRow>, StoreError> {
+    let mut found = db.prepare_cached(
+        "select party, start_ms, end_ms, text, confidence, avg_logprob, no_speech_prob \
+         from segments where call_id = ?1 order by start_ms, id",
+    )?;
+    let mut rows = found.query([call])?;
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let party: Party = word(row, 0)?;
+        out.push(SegmentRow {
+            party: if swapped { party.other() } else { party },
+            start_ms: row.get(1)?,
+            end_ms: row.get(2)?,
+            text: row.get(3)?,
+            confidence: row.get(4)?,
+            avg_logprob: row.get(5)?,
+            no_speech_prob: row.get(6)?,
+        });
+    }
+    Ok(out)
+}
+
+fn word<T>(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    parse(&get::<String>(row, column)?)
+}
+
+fn optional_word<T>(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<Option<T>, StoreError>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    get::<Option<String>>(row, column)?.map(|text| parse(&text)).transpose()
+}
+
+fn moment(
+    row: &Row<'_>,
+    column: impl rusqlite::RowIndex,
+) -> Result<Option<UnixMillis>, StoreError> {
+    Ok(get::<Option<i64>>(row, column)?.map(UnixMillis::new))
+}
+
+fn get<T: FromSql>(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<T, StoreError> {
+    Ok(row.get(column)?)
+}
+
+/// Reads one of the domain's words back from the ledger.
+pub(super) fn parse<T>(text: &str) -> Result<T, StoreError>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|error: T::Err| StoreError::BadRow { what: error.to_string() })
+}

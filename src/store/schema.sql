@@ -1,0 +1,193 @@
+CREATE TRIGGER audit_is_never_changed before update on audit
+begin select raise(abort, 'the audit trail is append only'); end;
+
+CREATE TRIGGER audit_is_never_deleted before delete on audit
+begin select raise(abort, 'the audit trail is append only'); end;
+
+CREATE TABLE audit (
+    id integer primary key,
+    at_ms integer not null,
+    actor text not null,                     -- user, token or 'local'
+    action text not null,                    -- play, download, export, retry, swap, delete, ...
+    call_sid text,
+    detail text
+) strict;
+
+CREATE TABLE calls (
+    id integer primary key,
+    call_sid text not null unique,           -- Twilio's name of this leg
+    parent_call_sid text,                    -- the leg that dialled this one; null for a call of its own
+    direction text not null check (direction in ('inbound', 'outbound')),
+    origin text not null check (origin in ('number', 'client', 'rest')),
+    from_number text not null,               -- as Twilio sent it: E.164, client:name, sip: or free text
+    to_number text not null,
+    call_status text not null,               -- Twilio's word, never moved back
+    end_reason text check (end_reason in ('completed', 'interrupted', 'busy', 'failed', 'no-answer', 'canceled')),
+    created_at_ms integer not null,          -- when this row was written
+    started_at_ms integer,                   -- when the first sample was heard
+    ended_at_ms integer,                     -- null while the call is live
+    clock_synced integer not null check (clock_synced in (0, 1)), -- was the wall clock right at created_at_ms
+    duration_s integer,                      -- whole seconds, at least 1 if there was sound
+    duration_source text check (duration_source in ('twilio', 'timestamps', 'created_at')),
+    recording_status text not null default 'pending'
+        check (recording_status in ('pending', 'recording', 'completed', 'failed')),
+    transcript_status text not null default 'pending'
+        check (transcript_status in ('pending', 'processing', 'completed', 'failed', 'skipped')),
+    summary_status text not null default 'pending'
+        check (summary_status in ('pending', 'processing', 'completed', 'failed', 'skipped')),
+    archive_status text not null default 'pending'
+        check (archive_status in ('pending', 'processing', 'completed', 'failed', 'skipped')),
+    last_error text,                         -- these three: of the earliest stage not completed
+    retry_count integer not null default 0,
+    waiting_for text check (waiting_for in ('network', 'disk', 'twilio', 'recording', 'model', 'clock')),
+    parties_swapped integer not null default 0 check (parties_swapped in (0, 1)),
+    hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
+    folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
+    live_copy integer not null default 1 check (live_copy in (0, 1)), -- 0: answered without a stream (too many calls)
+    check ((duration_s is null) = (duration_source is null))
+) strict;
+
+CREATE TABLE cloud_recordings (
+    id integer primary key,
+    call_id integer references calls (id) on delete cascade, -- null until its call is known here
+    call_sid text not null,                  -- as Twilio said: the parent leg
+    recording_sid text not null unique,
+    status text not null,                    -- Twilio's word, never moved back from a final one
+    channels integer,
+    duration_s integer,
+    source text,                             -- Twilio's word
+    track text,                              -- Twilio's word
+    started_at_ms integer,
+    error_code text,
+    path text unique,                        -- relative to the data folder, once here
+    size_bytes integer,
+    sha256 text,
+    twilio_deleted_at_ms integer,
+    created_at_ms integer not null,
+    updated_at_ms integer not null
+) strict;
+
+CREATE TABLE gaps (
+    call_id integer not null references calls (id) on delete cascade,
+    party text not null check (party in ('agent', 'technician')),
+    source text not null check (source in ('stream', 'microphone', 'browser')),
+    start_sample integer not null,           -- 8 kHz samples on the call's timeline
+    end_sample integer not null check (end_sample > start_sample),
+    reason text not null check (reason in ('lost', 'disconnected', 'disk', 'paused')),
+    primary key (call_id, party, source, start_sample)
+) strict, without rowid;
+
+CREATE TABLE garbage (
+    path text primary key,                   -- relative to the data folder
+    reason text not null,
+    created_at_ms integer not null
+) strict, without rowid;
+
+CREATE TABLE meta (
+    key text primary key,                    -- 'min_reader': the oldest schema version whose program may open this file
+    value text not null
+) strict, without rowid;
+
+CREATE TABLE outages (
+    id integer primary key,
+    from_ms integer not null,
+    to_ms integer,                           -- null while it lasts
+    cause text not null,
+    calls_recovered integer not null default 0,
+    recordings_recovered integer not null default 0
+) strict;
+
+CREATE TABLE segments (
+    id integer primary key,
+    call_id integer not null references transcripts (call_id) on delete cascade,
+    party text not null check (party in ('agent', 'technician')),
+    start_ms integer not null,               -- on the call's timeline
+    end_ms integer not null check (end_ms >= start_ms),
+    text text not null,
+    confidence real not null,                -- exp(mean log-probability of its tokens)
+    avg_logprob real not null,
+    no_speech_prob real not null
+) strict;
+
+CREATE TABLE stages (
+    call_id integer not null references calls (id) on delete cascade,
+    stage text not null check (stage in ('fetch', 'split', 'transcript', 'summary', 'archive', 'delete')),
+    status text not null check (status in ('pending', 'processing', 'completed', 'failed', 'skipped')),
+    attempts integer not null default 0,     -- counted when claimed, so a job that kills the process counts too
+    last_error text,                         -- in words for a person; kept until the next success
+    waiting_for text check (waiting_for in ('network', 'disk', 'twilio', 'recording', 'model', 'clock')),
+    next_attempt_at_ms integer not null,     -- not before this
+    updated_at_ms integer not null,
+    primary key (call_id, stage)
+) strict, without rowid;
+
+CREATE TABLE stream_tokens (
+    token_hash text primary key,             -- SHA-256 in hex
+    call_id integer not null references calls (id) on delete cascade,
+    issued_at_ms integer not null,
+    spent_at_ms integer                      -- good once
+) strict, without rowid;
+
+CREATE TABLE streams (
+    id integer primary key,
+    call_id integer not null references calls (id) on delete cascade,
+    stream_sid text not null unique,
+    verified integer not null check (verified in (0, 1)), -- 0: signature right, but without our token
+    started_at_ms integer not null,          -- wall clock
+    boot_ms integer not null,                -- since boot, never jumps
+    boot_id text not null,                   -- which boot
+    clock_synced integer not null check (clock_synced in (0, 1)),
+    origin_sample integer,                   -- where this stream's first sound lies on the call's timeline
+    stopped_at_ms integer,
+    frames integer not null default 0,       -- media messages taken
+    frames_skipped integer not null default 0, -- late, repeated or unreadable ones
+    error text                               -- Twilio's own words, from its stream-error callback
+) strict;
+
+CREATE TABLE tracks (
+    id integer primary key,
+    call_id integer not null references calls (id) on delete cascade,
+    party text not null check (party in ('agent', 'technician')), -- as recorded; see calls.parties_swapped
+    source text not null check (source in ('stream', 'cloud', 'microphone', 'browser')),
+    rate_hz integer not null check (rate_hz in (8000, 16000)),
+    part_no integer not null default 1,      -- 2 and up: begun anew after an interruption
+    path text not null unique,               -- relative to the data folder
+    origin_sample integer not null,          -- where its first sample lies on the call's timeline, in 8 kHz samples
+    samples integer not null,                -- at its own rate
+    size_bytes integer not null,
+    sha256 text,                             -- hex, once known
+    salvaged integer not null default 0 check (salvaged in (0, 1)), -- 1: closed at start after a crash
+    sealed_at_ms integer not null,
+    unique (call_id, party, source, rate_hz, part_no)
+) strict;
+
+CREATE TABLE transcripts (
+    call_id integer primary key references calls (id) on delete cascade,
+    source text not null check (source in ('cloud', 'stream')), -- which copy it was made from
+    language text not null,
+    model text not null,
+    dropped integer not null default 0,      -- stretches the model was too unsure of to keep
+    created_at_ms integer not null
+) strict;
+
+CREATE INDEX calls_by_from on calls (from_number);
+
+CREATE INDEX calls_by_time on calls (created_at_ms desc, id desc) where parent_call_sid is null;
+
+CREATE INDEX calls_by_to on calls (to_number);
+
+CREATE INDEX calls_live on calls (id) where ended_at_ms is null;
+
+CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
+
+CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
+
+CREATE INDEX segments_of_call on segments (call_id, start_ms);
+
+CREATE INDEX stages_due on stages (stage, next_attempt_at_ms) where status = 'pending';
+
+CREATE INDEX stages_failed on stages (stage) where status = 'failed';
+
+CREATE INDEX stages_processing on stages (stage) where status = 'processing';
+
+CREATE INDEX streams_of_call on streams (call_id);

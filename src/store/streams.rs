@@ -1,0 +1,209 @@
+//! Media streams: their one-time tokens, their rows, their gaps.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, params};
+
+use super::calls::{self, NewCall};
+use super::{CallId, GapRow, Store, StoreError};
+use crate::domain::{Samples8k, StreamSid, UnixMillis};
+
+/// How long a stream's token is good: Twilio connects within seconds of the TwiML, or never.
+const TOKEN_LIFE: Duration = Duration::from_mins(10);
+
+/// What a stream's token proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenVerdict {
+    /// Ours, for this call, used for the first time just now.
+    Good(CallId),
+    /// Ours, but used before.
+    Spent,
+    /// Ours, but older than ten minutes.
+    Expired,
+    /// Not ours.
+    Unknown,
+}
+
+/// A stream as it begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewStream {
+    /// Its call, as far as the stream describes it, should it be unknown here.
+    pub call: NewCall,
+    /// Twilio's name of it.
+    pub stream_sid: StreamSid,
+    /// Whether it brought our token.
+    pub verified: bool,
+    /// Time since boot, which never jumps.
+    pub since_boot: Duration,
+    /// Which boot.
+    pub boot_id: String,
+}
+
+/// A stream as it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// Twilio's name of it.
+    pub stream_sid: StreamSid,
+    /// When.
+    pub at: UnixMillis,
+    /// Where its first sound lies on the call's timeline; none if it brought none.
+    pub origin: Option<Samples8k>,
+    /// Media messages taken.
+    pub frames: u64,
+    /// Late, repeated or unreadable ones.
+    pub frames_skipped: u64,
+}
+
+impl Store {
+    /// Uses up a token; of two askers only one gets [`TokenVerdict::Good`].
+    pub async fn spend_token(
+        &self,
+        token_hash: String,
+        at: UnixMillis,
+    ) -> Result<TokenVerdict, StoreError> {
+        self.write(move |tx| {
+            let known: Option<(i64, i64, Option<i64>)> = tx
+                .query_row(
+                    "select call_id, issued_at_ms, spent_at_ms from stream_tokens \
+                     where token_hash = ?1",
+                    [&token_hash],
+                    |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                )
+                .optional()?;
+            let Some((call, issued_at_ms, spent_at_ms)) = known else {
+                return Ok(TokenVerdict::Unknown);
+            };
+            if spent_at_ms.is_some() {
+                return Ok(TokenVerdict::Spent);
+            }
+            if at.since(UnixMillis::new(issued_at_ms)) > TOKEN_LIFE {
+                return Ok(TokenVerdict::Expired);
+            }
+            tx.execute(
+                "update stream_tokens set spent_at_ms = ?1 where token_hash = ?2",
+                params![at.get(), token_hash],
+            )?;
+            Ok(TokenVerdict::Good(CallId(call)))
+        })
+        .await
+    }
+
+    /// Writes down a stream that began, and its call if need be. A call that we gave up as
+    /// interrupted is live again.
+    pub async fn stream_started(&self, stream: NewStream) -> Result<CallId, StoreError> {
+        self.write(move |tx| {
+            let (call, _) = calls::upsert(tx, &stream.call)?;
+            tx.execute(
+                "insert into streams (call_id, stream_sid, verified, started_at_ms, boot_ms, \
+                 boot_id, clock_synced) values (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+                 on conflict (stream_sid) do update set stopped_at_ms = null",
+                params![
+                    call.0,
+                    stream.stream_sid.as_str(),
+                    stream.verified,
+                    stream.call.at.get(),
+                    i64::try_from(stream.since_boot.as_millis()).unwrap_or(i64::MAX),
+                    stream.boot_id,
+                    stream.call.clock_synced,
+                ],
+            )?;
+            tx.execute("update calls set recording_status = 'recording' where id = ?1", [call.0])?;
+            tx.execute(
+                "update calls set ended_at_ms = null, end_reason = null, duration_s = null, \
+                 duration_source = null where id = ?1 and end_reason = 'interrupted' \
+                 and coalesce(duration_source, '') <> 'twilio'",
+                [call.0],
+            )?;
+            Ok(call)
+        })
+        .await
+    }
+
+    /// Puts down when and where the call's sound began. The first word stands.
+    pub fn sound_began(
+        &self,
+        call: CallId,
+        started_at: UnixMillis,
+        folder: String,
+    ) -> Result<(), StoreError> {
+        self.submit("the start of a call's sound", move |tx| {
+            tx.execute(
+                "update calls set started_at_ms = coalesce(started_at_ms, ?1), \
+                 folder = coalesce(folder, ?2) where id = ?3",
+                params![started_at.get(), folder, call.0],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Writes down gaps as they become known. A gap told twice is one.
+    pub fn gaps_found(&self, call: CallId, gaps: Vec<GapRow>) -> Result<(), StoreError> {
+        self.submit("a call's gaps", move |tx| insert_gaps(tx, call, &gaps))
+    }
+
+    /// Writes down that a stream ended. Its call goes on until it is finished.
+    pub fn stream_stopped(&self, end: StreamEnd) -> Result<(), StoreError> {
+        self.submit("the end of a stream", move |tx| {
+            tx.execute(
+                "update streams set stopped_at_ms = ?1, origin_sample = ?2, frames = ?3, \
+                 frames_skipped = ?4 where stream_sid = ?5",
+                params![
+                    end.at.get(),
+                    end.origin.map(sql_samples),
+                    sql_count(end.frames),
+                    sql_count(end.frames_skipped),
+                    end.stream_sid.as_str()
+                ],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// Keeps what Twilio's stream-error callback said; says whether the stream is known.
+    pub async fn stream_error(
+        &self,
+        stream_sid: StreamSid,
+        error: String,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let changed = tx.execute(
+                "update streams set error = ?1 where stream_sid = ?2",
+                params![error, stream_sid.as_str()],
+            )?;
+            Ok(changed > 0)
+        })
+        .await
+    }
+}
+
+pub(super) fn insert_gaps(
+    tx: &rusqlite::Transaction<'_>,
+    call: CallId,
+    gaps: &[GapRow],
+) -> Result<(), StoreError> {
+    let mut insert = tx.prepare_cached(
+        "insert into gaps (call_id, party, source, start_sample, end_sample, reason) \
+         values (?1, ?2, ?3, ?4, ?5, ?6) \
+         on conflict do update set end_sample = max(end_sample, excluded.end_sample)",
+    )?;
+    for gap in gaps.iter().filter(|gap| gap.end > gap.start) {
+        insert.execute(params![
+            call.0,
+            gap.party.as_str(),
+            gap.source.as_str(),
+            sql_samples(gap.start),
+            sql_samples(gap.end),
+            gap.reason.as_str()
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn sql_samples(samples: Samples8k) -> i64 {
+    sql_count(samples.get())
+}
+
+/// SQLite's integers are signed; a count past 2^63 cannot come from a file or a call.
+pub(super) fn sql_count(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
