@@ -1,1 +1,3 @@
-//! Room capture.
+//! Live sound.
+mod session;
+pub use session::{Effect, Event, Frame, Session, Skip};
