@@ -1,1 +1,81 @@
-//! Room pipeline.
+//! Runs the stages that the ledger says are due; knows no stage's insides.
+//!
+//! Invariants: what is to be done stands in the ledger alone, so a restart needs no recovery of
+//! its own; an attempt is counted when it is claimed; no transaction is open while work runs; a
+//! panic in a stage's work is a failed attempt. Work does not retry inside: the next attempt does.
+//!
+//! Not here: what a stage does (each has its room), and threads or processes for the work.
+
+mod backoff;
+mod runner;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::domain::{Stage, WaitingFor};
+use crate::store::{Claim, Output};
+
+pub use backoff::{BACKOFF_FIRST, BACKOFF_MAX};
+pub use runner::{Options, Runner};
+
+/// How a stage's work ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Done.
+    Done(Output),
+    /// There was nothing to do.
+    Nothing,
+    /// It went wrong and may go right another time; the attempt counts.
+    Again {
+        /// What went wrong, for a person to read.
+        why: String,
+    },
+    /// It cannot go on before something else is there; the attempt does not count.
+    Waits {
+        /// For what.
+        waiting_for: WaitingFor,
+        /// What to do about it, for a person to read.
+        why: String,
+        /// When to look again.
+        after: Duration,
+    },
+    /// It cannot go right however often it is tried.
+    Never {
+        /// What went wrong, for a person to read.
+        why: String,
+    },
+}
+
+/// The work of one stage. The same call must give the same result however often it is done.
+pub trait Work: Send + Sync + 'static {
+    /// Which stage it is.
+    fn stage(&self) -> Stage;
+
+    /// After how many attempts it is given up, for a person to retry.
+    fn attempts_max(&self) -> u32;
+
+    /// Does it. The future may be dropped at any point when the program stops.
+    fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+}
+
+/// A wake-up: something may have become due. It carries no data and may be lost, for the runner
+/// also looks by time.
+#[derive(Debug, Clone, Default)]
+pub struct Due {
+    bell: Arc<Notify>,
+}
+
+impl Due {
+    /// Wakes the runner.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    async fn rung(&self) {
+        self.bell.notified().await;
+    }
+}
