@@ -30,7 +30,7 @@ const HELD_FOR: Duration = Duration::from_millis(150);
 
 /// How far ahead of the call's own age a frame may claim to be: a burst after a stall is never
 /// ahead, so this only stops a hostile timestamp from filling the disk with silence.
-const AHEAD_MAX: Duration = Duration::from_secs(60);
+const AHEAD_MAX: Duration = Duration::from_mins(1);
 
 /// One frame of sound as it came off the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -360,16 +360,16 @@ impl Stream {
     /// missing.
     fn pop(&mut self, now: Duration, hold: Hold) -> Option<(Option<Frame>, Duration, bool)> {
         let (&sequence, &(since, _)) = self.held.first_key_value()?;
-        let hole = sequence > self.next;
+        let missing = sequence > self.next;
         let patient = match hold {
             Hold::Nothing => false,
             Hold::Recent => self.held.len() < HELD_MAX && now.saturating_sub(since) < HELD_FOR,
         };
-        if patient && (hole || self.awaits_the_other_track()) {
+        if patient && (missing || self.awaits_the_other_track()) {
             return None;
         }
         self.next = sequence + 1;
-        self.held.pop_first().map(|(_, (came, frame))| (frame, came, hole))
+        self.held.pop_first().map(|(_, (came, frame))| (frame, came, missing))
     }
 
     /// The origin is the smaller of both tracks' first timestamps, so the first frame waits a

@@ -328,7 +328,7 @@ proptest! {
         tape.hear(Event::End);
         let end = tape.end.unwrap();
         for (index, track) in [INBOUND, OUTBOUND].into_iter().enumerate() {
-            let sound = tape.tracks[index].iter().filter(|b| **b == 1).count() as u64;
+            let sound: u64 = tape.tracks[index].iter().map(|byte| u64::from(*byte == 1)).sum();
             let told: u64 = tape.gaps.iter().filter(|g| g.0 == track).map(|g| g.2 - g.1).sum();
             prop_assert!(end - sound - told <= JITTER, "{end} {sound} {told}");
         }
