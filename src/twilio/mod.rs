@@ -12,3 +12,4 @@
 pub mod door;
 pub mod form;
 pub mod signature;
+pub mod webhook;
