@@ -11,5 +11,6 @@
 
 pub mod door;
 pub mod form;
+pub mod media;
 pub mod signature;
 pub mod webhook;
