@@ -13,4 +13,5 @@ pub mod door;
 pub mod form;
 pub mod media;
 pub mod signature;
+pub mod twiml;
 pub mod webhook;
