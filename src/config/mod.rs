@@ -1,1 +1,162 @@
-//! Room config.
+//! What the operator wants: a TOML file, the environment over it, flags over both, checked whole.
+//!
+//! Invariant: a [`Config`] is complete and typed; every problem of its sources was told at once,
+//! each with its key. The environment is read here and nowhere else, through [`Lookup`].
+//!
+//! Not here: what a setting means to a room; each room's own options are built from this by the
+//! daemon.
+
+mod build;
+mod lookup;
+mod merge;
+mod problems;
+mod raw;
+mod units;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::{AccountSid, RateHz};
+use crate::twilio::{AuthToken, PublicUrl, SharedKey};
+
+pub use lookup::{Environment, Lookup};
+pub use problems::{Problem, Problems};
+
+/// Where settings come from.
+pub struct Sources<'a> {
+    /// The file named by a flag.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: &'a dyn Lookup,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens and where it keeps things.
+    pub server: Server,
+    /// The account, and how calls are answered.
+    pub twilio: Twilio,
+    /// How sound is kept.
+    pub recording: Recording,
+    /// How it is written down.
+    pub transcription: Transcription,
+    /// What people are told before they are recorded.
+    pub consent: Consent,
+    /// The file it was read from; none for built-in defaults.
+    pub file: Option<PathBuf>,
+    /// What was set and has no effect, for a person to read.
+    pub warnings: Vec<Problem>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The ledger and the recordings.
+    pub data_dir: PathBuf,
+    /// The page and the API.
+    pub lan_listen: SocketAddr,
+    /// Twilio's door.
+    pub twilio_listen: SocketAddr,
+    /// The https base that Twilio calls.
+    pub public_url: Option<PublicUrl>,
+    /// Calls heard at once; one more is recorded at Twilio only.
+    pub max_calls: usize,
+    /// The socket that the command line speaks to.
+    pub admin_socket: PathBuf,
+}
+
+/// `[twilio]`
+#[derive(Debug, Clone)]
+pub struct Twilio {
+    /// Our account.
+    pub account_sid: Option<AccountSid>,
+    /// What webhooks are signed with.
+    pub auth_token: Option<AuthToken>,
+    /// What webhooks are signed with when a shared key is set up for them.
+    pub shared_key: Option<SharedKey>,
+    /// False lets anybody in; for a bench on loopback only.
+    pub validate_signatures: bool,
+    /// The number shown when the office rings out.
+    pub caller_id: Option<String>,
+    /// The agent's browser, as a Twilio client identity.
+    pub agent_identity: Option<String>,
+    /// The agent's telephone.
+    pub agent_number: Option<String>,
+    /// Whether Twilio keeps a copy of its own.
+    pub cloud_recording: CloudRecording,
+}
+
+/// Whether Twilio keeps a copy of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloudRecording {
+    /// Asked for in the TwiML, from second 0.
+    Twiml,
+    /// No.
+    Off,
+}
+
+/// `[recording]`
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// The rates of the files; 8000 is always among them.
+    pub rates: Vec<RateHz>,
+    /// The most sound that a power cut may cost.
+    pub sync_every: Duration,
+    /// Room that must be left on the disk, or the page and the log say so.
+    pub min_free_bytes: u64,
+    /// How long the 16 kHz files are kept.
+    pub keep_16k: Keep16k,
+}
+
+/// How long the 16 kHz files are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep16k {
+    /// As long as the 8 kHz ones.
+    Always,
+    /// Until the transcript is there.
+    UntilTranscribed,
+}
+
+/// `[transcription]`
+#[derive(Debug, Clone)]
+pub struct Transcription {
+    /// A model's name or the path of its file.
+    pub model: String,
+    /// An ISO 639 code; none to have a multilingual model find out.
+    pub language: Option<String>,
+    /// Threads of the speech process; 0 is one a core.
+    pub threads: usize,
+    /// Whether words are shown while people speak.
+    pub live: bool,
+    /// Names and part numbers of the site.
+    pub vocabulary: Vec<String>,
+    /// The niceness of the speech process.
+    pub nice: i32,
+}
+
+/// `[consent]`
+#[derive(Debug, Clone)]
+pub struct Consent {
+    /// Said before anything is recorded; empty says nothing.
+    pub announcement: String,
+    /// The language it is said in, as Twilio names it (`en-US`).
+    pub language: Option<String>,
+}
+
+/// The file that is read when no other is named.
+pub const DEFAULT_FILE: &str = "/etc/fieldtape/config.toml";
+
+impl Config {
+    /// Reads and checks all settings.
+    pub fn load(sources: &Sources<'_>) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let merged = merge::merge(sources, &mut problems);
+        let config = build::build(merged, sources.environment, &mut problems);
+        problems.none_or(config)
+    }
+}
+
+#[cfg(test)]
+mod tests;

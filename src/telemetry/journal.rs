@@ -17,7 +17,9 @@ pub(super) struct SpanFields<F> {
 /// `CALL_SID`.
 pub(super) fn connect() -> std::io::Result<SpanFields<impl Fn(&Metadata<'_>, &Fields)>> {
     let journal = JournalLog::new()?.with_syslog_identifier("fieldtape".to_owned());
-    Ok(SpanFields { take: move |metadata, fields| send(&journal, metadata, fields) })
+    Ok(SpanFields {
+        take: move |metadata: &Metadata<'_>, fields: &Fields| send(&journal, metadata, fields),
+    })
 }
 
 impl<S, F> Layer<S> for SpanFields<F>

@@ -1,0 +1,310 @@
+//! From what was written to what is meant: every value checked, all mistakes told.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::merge::Merged;
+use super::{
+    CloudRecording, Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription,
+    Twilio, raw, units,
+};
+use crate::domain::RateHz;
+use crate::twilio::{AuthToken, PublicUrl, SharedKey};
+
+/// Shorter would wear the card out, longer would break the promise.
+const SYNC_EVERY: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(200)..=Duration::from_secs(5);
+
+/// More calls than this at once is no field office; each holds a few files and a thread.
+const MAX_CALLS: std::ops::RangeInclusive<i64> = 1..=256;
+
+pub(super) fn build(
+    merged: Merged,
+    environment: &dyn Lookup,
+    problems: &mut Problems,
+) -> Option<Config> {
+    let Merged { raw, file, mut warnings } = merged;
+    let server = server(raw.server, environment, problems);
+    let twilio = twilio(raw.twilio, environment, problems, &mut warnings);
+    let recording = recording(&raw.recording, problems, &mut warnings);
+    let transcription = transcription(raw.transcription, problems);
+    let consent = consent(raw.consent, problems);
+    Some(Config {
+        server: server?,
+        twilio: twilio?,
+        recording: recording?,
+        transcription: transcription?,
+        consent: consent?,
+        file,
+        warnings,
+    })
+}
+
+fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -> Option<Server> {
+    let data_dir = PathBuf::from(&raw.data_dir);
+    let lan_listen = problems.keep("server.lan_listen", address(&raw.lan_listen));
+    let twilio_listen = problems.keep("server.twilio_listen", address(&raw.twilio_listen));
+    let public_url = match raw.public_url.filter(|text| !text.is_empty()) {
+        Some(text) => Some(problems.keep("server.public_url", PublicUrl::parse(&text))),
+        None => None,
+    };
+    let max_calls = if MAX_CALLS.contains(&raw.max_calls) {
+        usize::try_from(raw.max_calls).ok()
+    } else {
+        problems.add("server.max_calls", format!("{} is not within 1 and 256", raw.max_calls));
+        None
+    };
+    Some(Server {
+        admin_socket: raw
+            .admin_socket
+            .map_or_else(|| default_socket(&data_dir, environment), PathBuf::from),
+        data_dir,
+        lan_listen: lan_listen?,
+        twilio_listen: twilio_listen?,
+        public_url: match public_url {
+            Some(url) => Some(url?),
+            None => None,
+        },
+        max_calls: max_calls?,
+    })
+}
+
+/// `/run/fieldtape/admin.sock` under systemd (which makes the folder), else in the data folder.
+fn default_socket(data_dir: &Path, environment: &dyn Lookup) -> PathBuf {
+    let run = Path::new("/run/fieldtape");
+    let ours = environment.get("RUNTIME_DIRECTORY").map(PathBuf::from);
+    let standard = data_dir == Path::new("/var/lib/fieldtape") && run.is_dir();
+    match ours {
+        Some(folder) => folder.join("admin.sock"),
+        None if standard => run.join("admin.sock"),
+        None => data_dir.join("admin.sock"),
+    }
+}
+
+fn address(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is no address with a port; write it like \"127.0.0.1:8080\"")
+    })
+}
+
+fn twilio(
+    raw: raw::Twilio,
+    environment: &dyn Lookup,
+    problems: &mut Problems,
+    warnings: &mut Vec<super::Problem>,
+) -> Option<Twilio> {
+    let account_sid = parsed("twilio.account_sid", raw.account_sid.as_deref(), problems);
+    let auth_token = secret(
+        &SecretKey { key: "twilio.auth_token", credential: "fieldtape.twilio-auth-token" },
+        (raw.auth_token, raw.auth_token_file),
+        environment,
+        problems,
+    );
+    let auth_token = made("twilio.auth_token", auth_token, AuthToken::new, problems);
+    let shared_key = secret(
+        &SecretKey { key: "twilio.shared_key", credential: "fieldtape.twilio-shared-key" },
+        (raw.shared_key, raw.shared_key_file),
+        environment,
+        problems,
+    );
+    let shared_key = made("twilio.shared_key", shared_key, SharedKey::new, problems);
+    let cloud_recording = match raw.cloud_recording.as_str() {
+        "twiml" => Some(CloudRecording::Twiml),
+        "off" => Some(CloudRecording::Off),
+        "rest" => {
+            problems
+                .add("twilio.cloud_recording", "\"rest\" is not in this version; write \"twiml\"");
+            None
+        }
+        other => {
+            problems.add(
+                "twilio.cloud_recording",
+                format!("{other:?} is neither \"twiml\" nor \"off\""),
+            );
+            None
+        }
+    };
+    if raw.delete {
+        let what = "has no effect in this version; nothing is deleted at Twilio".to_owned();
+        warnings.push(super::Problem { key: "twilio.delete".to_owned(), what });
+    }
+    Some(Twilio {
+        account_sid: account_sid?,
+        auth_token: auth_token?,
+        shared_key: shared_key?,
+        validate_signatures: raw.validate_signatures,
+        caller_id: filled(raw.caller_id),
+        agent_identity: filled(raw.agent_identity),
+        agent_number: filled(raw.agent_number),
+        cloud_recording: cloud_recording?,
+    })
+}
+
+fn recording(
+    raw: &raw::Recording,
+    problems: &mut Problems,
+    warnings: &mut Vec<super::Problem>,
+) -> Option<Recording> {
+    let rates = rates(&raw.rates_hz, problems);
+    let sync_every = problems.keep("recording.sync_every", units::duration(&raw.sync_every));
+    let sync_every = sync_every.filter(|every| {
+        let fits = SYNC_EVERY.contains(every);
+        if !fits {
+            problems.add("recording.sync_every", "must be between 200ms and 5s");
+        }
+        fits
+    });
+    let min_free_bytes = problems.keep("recording.min_free", units::size(&raw.min_free));
+    let keep_16k = match raw.keep_16k.as_str() {
+        "always" => Some(Keep16k::Always),
+        "until-transcribed" => Some(Keep16k::UntilTranscribed),
+        other => {
+            let what = format!("{other:?} is neither \"always\" nor \"until-transcribed\"");
+            problems.add("recording.keep_16k", what);
+            None
+        }
+    };
+    match raw.agent_source.as_str() {
+        "twilio" => {}
+        "microphone" | "browser" => warnings.push(super::Problem {
+            key: "recording.agent_source".to_owned(),
+            what: "has no effect in this version; the agent is heard through Twilio".to_owned(),
+        }),
+        other => problems.add(
+            "recording.agent_source",
+            format!("{other:?} is none of \"twilio\", \"microphone\", \"browser\""),
+        ),
+    }
+    Some(Recording {
+        rates: rates?,
+        sync_every: sync_every?,
+        min_free_bytes: min_free_bytes?,
+        keep_16k: keep_16k?,
+    })
+}
+
+fn rates(rates_hz: &[i64], problems: &mut Problems) -> Option<Vec<RateHz>> {
+    let known: Option<Vec<RateHz>> =
+        rates_hz.iter().map(|hz| u32::try_from(*hz).ok().and_then(RateHz::from_hz)).collect();
+    let mut rates = known.filter(|rates| rates.contains(&RateHz::Hz8000)).or_else(|| {
+        problems.add(
+            "recording.rates_hz",
+            "write [8000] or [8000, 16000]: 8000 is the call's own rate",
+        );
+        None
+    })?;
+    rates.sort();
+    rates.dedup();
+    Some(rates)
+}
+
+fn transcription(raw: raw::Transcription, problems: &mut Problems) -> Option<Transcription> {
+    let threads = usize::try_from(raw.threads).ok().filter(|threads| *threads <= 64);
+    if threads.is_none() {
+        problems.add("transcription.threads", format!("{} is not within 0 and 64", raw.threads));
+    }
+    let nice = i32::try_from(raw.nice).ok().filter(|nice| (0..=19).contains(nice));
+    if nice.is_none() {
+        problems.add("transcription.nice", format!("{} is not within 0 and 19", raw.nice));
+    }
+    if raw.model.is_empty() {
+        problems.add("transcription.model", "is empty; write a model's name or a file's path");
+    }
+    Some(Transcription {
+        model: raw.model,
+        language: Some(raw.language).filter(|language| language != "auto" && !language.is_empty()),
+        threads: threads?,
+        live: raw.live,
+        vocabulary: raw.vocabulary,
+        nice: nice?,
+    })
+}
+
+fn consent(raw: raw::Consent, problems: &mut Problems) -> Option<Consent> {
+    match raw.mode.as_str() {
+        "notice" => {
+            Some(Consent { announcement: raw.announcement, language: filled(raw.language) })
+        }
+        "keypad" => {
+            problems.add("consent.mode", "\"keypad\" is not in this version; write \"notice\"");
+            None
+        }
+        other => {
+            problems.add("consent.mode", format!("{other:?} is neither \"notice\" nor \"keypad\""));
+            None
+        }
+    }
+}
+
+fn filled(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// `None` for a mistake; `Some(None)` for a key that is not set.
+fn parsed<T>(key: &str, text: Option<&str>, problems: &mut Problems) -> Option<Option<T>>
+where
+    T: FromStr,
+    T::Err: std::fmt::Display,
+{
+    match text.filter(|text| !text.is_empty()) {
+        None => Some(None),
+        Some(text) => problems.keep(key, text.parse::<T>()).map(Some),
+    }
+}
+
+/// What `secret` found, made into a type that does not print.
+fn made<T, E: std::fmt::Display>(
+    key: &str,
+    text: Option<Option<String>>,
+    make: impl Fn(&str) -> Result<T, E>,
+    problems: &mut Problems,
+) -> Option<Option<T>> {
+    match text? {
+        None => Some(None),
+        Some(text) => problems.keep(key, make(&text)).map(Some),
+    }
+}
+
+struct SecretKey {
+    key: &'static str,
+    credential: &'static str,
+}
+
+/// A secret from the key itself, the file it names, or systemd's credential.
+fn secret(
+    which: &SecretKey,
+    (text, file): (Option<String>, Option<String>),
+    environment: &dyn Lookup,
+    problems: &mut Problems,
+) -> Option<Option<String>> {
+    let text = filled(text);
+    let file = filled(file).map(PathBuf::from);
+    let key = which.key;
+    match (text, file) {
+        (Some(_), Some(_)) => {
+            problems.add(key, format!("is set, and so is {key}_file; keep one of them"));
+            None
+        }
+        (Some(text), None) => Some(Some(text)),
+        (None, Some(file)) => problems.keep(&format!("{key}_file"), read_secret(&file)).map(Some),
+        (None, None) => {
+            let folder = environment.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+            let credential = folder.map(|folder| folder.join(which.credential));
+            match credential.filter(|path| path.exists()) {
+                Some(path) => problems.keep(key, read_secret(&path)).map(Some),
+                None => Some(None),
+            }
+        }
+    }
+}
+
+fn read_secret(path: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    let secret = text.trim();
+    if secret.is_empty() {
+        return Err(format!("{} is empty", path.display()));
+    }
+    Ok(secret.to_owned())
+}

@@ -1,0 +1,180 @@
+//! The configuration as it is written: every key of every section, with its default.
+//!
+//! These types know nothing but TOML; `build.rs` beside this checks and types them.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $kind:ty = $default:expr),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Deserialize, Serialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub(super) struct $name { $($(#[$fdoc])* pub(super) $field: $kind),+ }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),+ }
+            }
+        }
+    };
+}
+
+section!(
+    /// The whole file.
+    Raw {
+        /// Where it listens and where it keeps things.
+        server: Server = Server::default(),
+        /// The account, and how calls are answered.
+        twilio: Twilio = Twilio::default(),
+        /// How sound is kept.
+        recording: Recording = Recording::default(),
+        /// How it is written down.
+        transcription: Transcription = Transcription::default(),
+        /// How it is summarised.
+        summary: Summary = Summary::default(),
+        /// Where it is archived.
+        archive: Archive = Archive::default(),
+        /// How long it is kept.
+        retention: Retention = Retention::default(),
+        /// What people are told before they are recorded.
+        consent: Consent = Consent::default(),
+        /// The box's own microphone.
+        microphone: Microphone = Microphone::default(),
+    }
+);
+section!(
+    Server {
+        data_dir: String = "/var/lib/fieldtape".to_owned(),
+        lan_listen: String = "127.0.0.1:8080".to_owned(),
+        twilio_listen: String = "127.0.0.1:8081".to_owned(),
+        metrics_listen: Option<String> = None,
+        public_url: Option<String> = None,
+        lan_tls: Option<toml::Value> = None,
+        twilio_tls: Option<toml::Value> = None,
+        max_calls: i64 = 16,
+        admin_socket: Option<String> = None,
+    }
+);
+section!(
+    Twilio {
+        account_sid: Option<String> = None,
+        auth_token: Option<String> = None,
+        auth_token_file: Option<String> = None,
+        api_key_sid: Option<String> = None,
+        api_key_secret: Option<String> = None,
+        api_key_secret_file: Option<String> = None,
+        shared_key: Option<String> = None,
+        shared_key_file: Option<String> = None,
+        api_url: Option<String> = None,
+        validate_signatures: bool = true,
+        caller_id: Option<String> = None,
+        agent_identity: Option<String> = None,
+        agent_number: Option<String> = None,
+        twiml_app_sid: Option<String> = None,
+        country: Option<String> = None,
+        cloud_recording: String = "twiml".to_owned(),
+        reconcile_every: Option<String> = None,
+        delete_after: Option<String> = None,
+        delete: bool = false,
+    }
+);
+section!(
+    Recording {
+        rates_hz: Vec<i64> = vec![8000, 16000],
+        sync_every: String = "1s".to_owned(),
+        min_free: String = "1GiB".to_owned(),
+        keep_16k: String = "always".to_owned(),
+        agent_source: String = "twilio".to_owned(),
+    }
+);
+section!(
+    Transcription {
+        model: String = "tiny.en-q8_0".to_owned(),
+        mirror: Option<String> = None,
+        live_model: Option<String> = None,
+        language: String = "auto".to_owned(),
+        threads: i64 = 0,
+        live: bool = true,
+        vocabulary: Vec<String> = Vec::new(),
+        nice: i64 = 10,
+    }
+);
+section!(
+    Summary {
+        engine: Option<String> = None,
+        url: Option<String> = None,
+        model: Option<String> = None,
+        api_key: Option<String> = None,
+        api_key_file: Option<String> = None,
+    }
+);
+section!(
+    Archive {
+        url: Option<String> = None,
+        endpoint: Option<String> = None,
+        region: Option<String> = None,
+        access_key_id: Option<String> = None,
+        access_key_id_file: Option<String> = None,
+        secret_access_key: Option<String> = None,
+        secret_access_key_file: Option<String> = None,
+        bandwidth_limit: Option<String> = None,
+    }
+);
+section!(
+    Retention {
+        audio_days: Option<i64> = None,
+        transcript_days: Option<i64> = None,
+        max_bytes: Option<toml::Value> = None,
+    }
+);
+section!(
+    Consent {
+        announcement: String = String::new(),
+        language: Option<String> = None,
+        mode: String = "notice".to_owned(),
+        decline_digit: Option<String> = None,
+    }
+);
+section!(
+    Microphone {
+        device: Option<String> = None,
+        gain_db: Option<f64> = None,
+    }
+);
+
+/// Keys of the contract that this version reads and does nothing with, and what to do instead.
+/// Setting one is told at start and by `check-config`: a setting without effect is never silent.
+pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
+    ("server.metrics_listen", "health is served on lan_listen at /healthz and /readyz"),
+    ("server.lan_tls", "put a reverse proxy with a certificate in front of lan_listen"),
+    ("server.twilio_tls", "put a tunnel or reverse proxy in front of twilio_listen"),
+    ("twilio.api_key_sid", "nothing is asked of Twilio's API"),
+    ("twilio.api_key_secret", "nothing is asked of Twilio's API"),
+    ("twilio.api_key_secret_file", "nothing is asked of Twilio's API"),
+    ("twilio.api_url", "nothing is asked of Twilio's API"),
+    ("twilio.twiml_app_sid", "the page has no telephone"),
+    ("twilio.country", "numbers are used as they are written"),
+    ("twilio.reconcile_every", "nothing is asked of Twilio's API"),
+    ("twilio.delete_after", "nothing is deleted at Twilio"),
+    ("transcription.mirror", "copy model files into <data_dir>/models by hand"),
+    ("transcription.live_model", "live text is made with transcription.model"),
+    ("summary.engine", "calls are not summarised"),
+    ("summary.url", "calls are not summarised"),
+    ("summary.model", "calls are not summarised"),
+    ("summary.api_key", "calls are not summarised"),
+    ("summary.api_key_file", "calls are not summarised"),
+    ("archive.url", "back the data folder up by other means"),
+    ("archive.endpoint", "back the data folder up by other means"),
+    ("archive.region", "back the data folder up by other means"),
+    ("archive.access_key_id", "back the data folder up by other means"),
+    ("archive.access_key_id_file", "back the data folder up by other means"),
+    ("archive.secret_access_key", "back the data folder up by other means"),
+    ("archive.secret_access_key_file", "back the data folder up by other means"),
+    ("archive.bandwidth_limit", "back the data folder up by other means"),
+    ("retention.audio_days", "nothing is purged"),
+    ("retention.transcript_days", "nothing is purged"),
+    ("retention.max_bytes", "nothing is purged"),
+    ("consent.decline_digit", "callers are told, and not asked"),
+    ("microphone.device", "the agent is heard through Twilio"),
+    ("microphone.gain_db", "the agent is heard through Twilio"),
+];

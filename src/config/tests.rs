@@ -1,0 +1,96 @@
+use std::collections::BTreeMap;
+
+use super::*;
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, Problems> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, text).unwrap();
+    let environment: BTreeMap<String, String> =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Config::load(&Sources { file: Some(file), environment: &environment })
+}
+
+fn lines(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    load(text, environment).unwrap_err().list().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn an_empty_file_starts_with_the_contracts_defaults() {
+    let config = load("", &[]).unwrap();
+    assert_eq!(config.server.lan_listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.server.twilio_listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.server.max_calls, 16);
+    assert_eq!(config.recording.rates, [RateHz::Hz8000, RateHz::Hz16000]);
+    assert_eq!(config.recording.sync_every, Duration::from_secs(1));
+    assert_eq!(config.recording.min_free_bytes, 1 << 30);
+    assert_eq!(config.transcription.model, "tiny.en-q8_0");
+    assert!(config.twilio.auth_token.is_none() && config.twilio.validate_signatures);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn three_mistakes_are_three_lines_each_with_its_key() {
+    let text = "[server]\nlan_lisen = \"127.0.0.1:1\"\nmax_calls = \"many\"\n\
+                [recording]\nsync_every = \"1 fortnight and a bit\"\n";
+    let lines = lines(text, &[]);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(lines[0].contains("did you mean \"lan_listen\"?"), "{lines:#?}");
+    assert!(lines[1].starts_with("server.max_calls: "), "{lines:#?}");
+    assert!(lines[2].starts_with("recording.sync_every: "), "{lines:#?}");
+}
+
+#[test]
+fn a_section_that_is_none_names_the_nearest() {
+    let lines = lines("[servr]\nmax_calls = 3\n", &[]);
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].contains("did you mean \"server\"?"), "{lines:#?}");
+}
+
+#[test]
+fn the_environment_overrides_the_file_whatever_the_type() {
+    let environment = [
+        ("FIELDTAPE_SERVER__MAX_CALLS", "3"),
+        ("FIELDTAPE_SERVER__DATA_DIR", "/srv/tape"),
+        ("FIELDTAPE_TWILIO__VALIDATE_SIGNATURES", "false"),
+        ("FIELDTAPE_TRANSCRIPTION__VOCABULARY", "[\"River Road\"]"),
+        ("FIELDTAPE_LOG", "debug"),
+    ];
+    let config = load("[server]\nmax_calls = 5\n", &environment).unwrap();
+    assert_eq!(config.server.max_calls, 3);
+    assert_eq!(config.server.data_dir, PathBuf::from("/srv/tape"));
+    assert!(!config.twilio.validate_signatures);
+    assert_eq!(config.transcription.vocabulary, ["River Road"]);
+    let lines = lines("", &[("FIELDTAPE_SERVER__MAX_CALS", "3")]);
+    assert!(lines[0].contains("max_calls"), "{lines:#?}");
+}
+
+#[test]
+fn a_secret_comes_from_the_key_a_file_or_systemd_and_never_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("fieldtape.twilio-auth-token"), "from-systemd\n").unwrap();
+    let credentials = folder.path().to_str().unwrap();
+    let from_systemd = load("", &[("CREDENTIALS_DIRECTORY", credentials)]).unwrap();
+    assert!(from_systemd.twilio.auth_token.is_some());
+    assert!(!format!("{from_systemd:?}").contains("from-systemd"));
+    let file = folder.path().join("fieldtape.twilio-auth-token");
+    let text = format!("[twilio]\nauth_token_file = {file:?}\n");
+    assert!(load(&text, &[]).unwrap().twilio.auth_token.is_some());
+    let both = format!("[twilio]\nauth_token = \"x\"\nauth_token_file = {file:?}\n");
+    assert!(lines(&both, &[])[0].contains("keep one of them"));
+    assert!(lines("[twilio]\nauth_token_file = \"/nowhere\"\n", &[])[0].contains("/nowhere"));
+}
+
+#[test]
+fn a_setting_without_effect_is_told_and_does_not_stop_the_start() {
+    let config = load("[archive]\nurl = \"s3://b/p\"\n", &[]).unwrap();
+    assert_eq!(config.warnings.len(), 1);
+    assert!(config.warnings[0].to_string().starts_with("archive.url: has no effect"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_or_not_there_is_told_by_its_name() {
+    assert!(lines("[server\n", &[])[0].contains("config.toml"));
+    let missing = Sources { file: Some("/nowhere.toml".into()), environment: &BTreeMap::new() };
+    assert!(Config::load(&missing).unwrap_err().to_string().contains("/nowhere.toml"));
+}
