@@ -10,7 +10,8 @@ use super::{
     Twilio, raw, units,
 };
 use crate::domain::RateHz;
-use crate::twilio::{AuthToken, PublicUrl, SharedKey};
+use crate::twilio::door::PublicUrl;
+use crate::twilio::signature::{AuthToken, SharedKey};
 
 /// Shorter would wear the card out, longer would break the promise.
 const SYNC_EVERY: std::ops::RangeInclusive<Duration> =
@@ -45,10 +46,10 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
     let data_dir = PathBuf::from(&raw.data_dir);
     let lan_listen = problems.keep("server.lan_listen", address(&raw.lan_listen));
     let twilio_listen = problems.keep("server.twilio_listen", address(&raw.twilio_listen));
-    let public_url = match raw.public_url.filter(|text| !text.is_empty()) {
-        Some(text) => Some(problems.keep("server.public_url", PublicUrl::parse(&text))),
-        None => None,
-    };
+    let public_url = raw
+        .public_url
+        .filter(|text| !text.is_empty())
+        .and_then(|text| problems.keep("server.public_url", PublicUrl::parse(&text)));
     let max_calls = if MAX_CALLS.contains(&raw.max_calls) {
         usize::try_from(raw.max_calls).ok()
     } else {
@@ -62,10 +63,7 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
         data_dir,
         lan_listen: lan_listen?,
         twilio_listen: twilio_listen?,
-        public_url: match public_url {
-            Some(url) => Some(url?),
-            None => None,
-        },
+        public_url,
         max_calls: max_calls?,
     })
 }
@@ -101,14 +99,16 @@ fn twilio(
         environment,
         problems,
     );
-    let auth_token = made("twilio.auth_token", auth_token, AuthToken::new, problems);
+    let auth_token =
+        auth_token.and_then(|t| problems.keep("twilio.auth_token", AuthToken::new(&t)));
     let shared_key = secret(
         &SecretKey { key: "twilio.shared_key", credential: "fieldtape.twilio-shared-key" },
         (raw.shared_key, raw.shared_key_file),
         environment,
         problems,
     );
-    let shared_key = made("twilio.shared_key", shared_key, SharedKey::new, problems);
+    let shared_key =
+        shared_key.and_then(|t| problems.keep("twilio.shared_key", SharedKey::new(&t)));
     let cloud_recording = match raw.cloud_recording.as_str() {
         "twiml" => Some(CloudRecording::Twiml),
         "off" => Some(CloudRecording::Off),
@@ -130,9 +130,9 @@ fn twilio(
         warnings.push(super::Problem { key: "twilio.delete".to_owned(), what });
     }
     Some(Twilio {
-        account_sid: account_sid?,
-        auth_token: auth_token?,
-        shared_key: shared_key?,
+        account_sid,
+        auth_token,
+        shared_key,
         validate_signatures: raw.validate_signatures,
         caller_id: filled(raw.caller_id),
         agent_identity: filled(raw.agent_identity),
@@ -241,29 +241,13 @@ fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-/// `None` for a mistake; `Some(None)` for a key that is not set.
-fn parsed<T>(key: &str, text: Option<&str>, problems: &mut Problems) -> Option<Option<T>>
+/// None when it is not set, or set to something that had to be told.
+fn parsed<T>(key: &str, text: Option<&str>, problems: &mut Problems) -> Option<T>
 where
     T: FromStr,
     T::Err: std::fmt::Display,
 {
-    match text.filter(|text| !text.is_empty()) {
-        None => Some(None),
-        Some(text) => problems.keep(key, text.parse::<T>()).map(Some),
-    }
-}
-
-/// What `secret` found, made into a type that does not print.
-fn made<T, E: std::fmt::Display>(
-    key: &str,
-    text: Option<Option<String>>,
-    make: impl Fn(&str) -> Result<T, E>,
-    problems: &mut Problems,
-) -> Option<Option<T>> {
-    match text? {
-        None => Some(None),
-        Some(text) => problems.keep(key, make(&text)).map(Some),
-    }
+    text.filter(|text| !text.is_empty()).and_then(|text| problems.keep(key, text.parse::<T>()))
 }
 
 struct SecretKey {
@@ -277,7 +261,7 @@ fn secret(
     (text, file): (Option<String>, Option<String>),
     environment: &dyn Lookup,
     problems: &mut Problems,
-) -> Option<Option<String>> {
+) -> Option<String> {
     let text = filled(text);
     let file = filled(file).map(PathBuf::from);
     let key = which.key;
@@ -286,15 +270,13 @@ fn secret(
             problems.add(key, format!("is set, and so is {key}_file; keep one of them"));
             None
         }
-        (Some(text), None) => Some(Some(text)),
-        (None, Some(file)) => problems.keep(&format!("{key}_file"), read_secret(&file)).map(Some),
+        (Some(text), None) => Some(text),
+        (None, Some(file)) => problems.keep(&format!("{key}_file"), read_secret(&file)),
         (None, None) => {
             let folder = environment.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
             let credential = folder.map(|folder| folder.join(which.credential));
-            match credential.filter(|path| path.exists()) {
-                Some(path) => problems.keep(key, read_secret(&path)).map(Some),
-                None => Some(None),
-            }
+            let path = credential.filter(|path| path.exists())?;
+            problems.keep(key, read_secret(&path))
         }
     }
 }

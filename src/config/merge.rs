@@ -66,7 +66,7 @@ fn check_keys(table: Table, problems: &mut Problems) -> Table {
             continue;
         }
         for (key, value) in keys {
-            match try_key(&section, Some((&key, value.clone()))) {
+            match try_key(&section, Some((&key, &value))) {
                 Ok(()) => put(&mut good, &section, &key, value),
                 Err(error) => problems.add(format!("{section}.{key}"), error),
             }
@@ -88,11 +88,11 @@ fn overlay(good: &mut Table, sources: &Sources<'_>, problems: &mut Problems) {
         let fits = [Some(plain.clone()), typed]
             .into_iter()
             .flatten()
-            .find(|value| try_key(&section, Some((&key, value.clone()))).is_ok());
+            .find(|value| try_key(&section, Some((&key, value))).is_ok());
         match fits {
             Some(value) => put(good, &section, &key, value),
             None => {
-                if let Err(error) = try_key(&section, Some((&key, plain))) {
+                if let Err(error) = try_key(&section, Some((&key, &plain))) {
                     problems.add(name, error);
                 }
             }
@@ -113,9 +113,9 @@ fn is_set(table: &Table, key: &str) -> bool {
 }
 
 /// Says what is wrong with one section or key, alone in an otherwise empty file.
-fn try_key(section: &str, key: Option<(&str, Value)>) -> Result<(), String> {
+fn try_key(section: &str, key: Option<(&str, &Value)>) -> Result<(), String> {
     let mut alone = Table::new();
-    match &key {
+    match key {
         Some((name, value)) => put(&mut alone, section, name, value.clone()),
         None => {
             alone.insert(section.to_owned(), Value::Table(Table::new()));

@@ -18,7 +18,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::{AccountSid, RateHz};
-use crate::twilio::{AuthToken, PublicUrl, SharedKey};
+use crate::twilio::door::PublicUrl;
+use crate::twilio::signature::{AuthToken, SharedKey};
 
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};

@@ -50,7 +50,11 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope(event)
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
             if let Some(outer) = span.extensions().get::<Fields>() {
                 fields.extend(outer);
             }
@@ -101,7 +105,7 @@ mod tests {
         let keep = Arc::clone(&kept);
         let layer = SpanFields {
             take: move |_: &Metadata<'_>, fields: &Fields| {
-                keep.lock().unwrap().push(fields.clone())
+                keep.lock().unwrap().push(fields.clone());
             },
         };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
