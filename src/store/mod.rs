@@ -36,7 +36,7 @@ pub use rows::{
     SegmentRow, StageRow, TrackRow, TranscriptRow,
 };
 pub use stages::{Claim, Output, Retried, Settlement};
-pub use streams::{NewStream, StreamEnd, TokenVerdict};
+pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
 
 use connection::ReadPool;
 

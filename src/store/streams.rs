@@ -39,6 +39,17 @@ pub struct NewStream {
     pub boot_id: String,
 }
 
+/// Where a stream's sound belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamPlace {
+    /// Its call.
+    pub call: CallId,
+    /// The call's folder, when it has sound already.
+    pub folder: Option<String>,
+    /// When that sound began.
+    pub started_at: Option<UnixMillis>,
+}
+
 /// A stream as it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamEnd {
@@ -90,7 +101,7 @@ impl Store {
 
     /// Writes down a stream that began, and its call if need be. A call that we gave up as
     /// interrupted is live again.
-    pub async fn stream_started(&self, stream: NewStream) -> Result<CallId, StoreError> {
+    pub async fn stream_started(&self, stream: NewStream) -> Result<StreamPlace, StoreError> {
         self.write(move |tx| {
             let (call, _) = calls::upsert(tx, &stream.call)?;
             tx.execute(
@@ -114,7 +125,14 @@ impl Store {
                  and coalesce(duration_source, '') <> 'twilio'",
                 [call.0],
             )?;
-            Ok(call)
+            Ok(tx.query_row(
+                "select folder, started_at_ms from calls where id = ?1",
+                [call.0],
+                |row| {
+                    let started_at = row.get::<_, Option<i64>>(1)?.map(UnixMillis::new);
+                    Ok(StreamPlace { call, folder: row.get(0)?, started_at })
+                },
+            )?)
         })
         .await
     }

@@ -108,7 +108,7 @@ impl Ledger {
 
     /// A call that ran its whole course up to a due transcript.
     async fn finished(&self, n: u8) -> CallId {
-        let id = self.store.stream_started(stream(n)).await.unwrap();
+        let id = self.store.stream_started(stream(n)).await.unwrap().call;
         self.store.sound_began(id, at(600), "recordings/x".to_owned()).unwrap();
         self.store.finish_call(finish(id, 502_400)).await.unwrap();
         id
@@ -177,7 +177,7 @@ async fn a_finished_call_has_its_files_its_gaps_a_length_and_a_due_transcript() 
 #[tokio::test]
 async fn a_call_with_any_sound_lasts_at_least_a_second() {
     let ledger = ledger();
-    let id = ledger.store.stream_started(stream(1)).await.unwrap();
+    let id = ledger.store.stream_started(stream(1)).await.unwrap().call;
     ledger.store.sound_began(id, at(600), "recordings/x".to_owned()).unwrap();
     let short = Finish { ended_at: at(640), ..finish(id, 160) };
     ledger.store.finish_call(short).await.unwrap();
@@ -187,7 +187,7 @@ async fn a_call_with_any_sound_lasts_at_least_a_second() {
 #[tokio::test]
 async fn a_stream_without_a_single_frame_is_a_failed_recording_in_plain_words() {
     let ledger = ledger();
-    let id = ledger.store.stream_started(stream(1)).await.unwrap();
+    let id = ledger.store.stream_started(stream(1)).await.unwrap().call;
     let mut nothing = finish(id, 0);
     nothing.tracks.clear();
     nothing.gaps.clear();
@@ -294,7 +294,7 @@ async fn an_interrupted_call_is_live_again_when_its_stream_returns() {
     let id = ledger.finished(1).await;
     ledger.store.announce_call(call(2, "ringing", 0), None).await.unwrap();
     let cut = Finish { call: id, reason: EndReason::Interrupted, ..finish(id, 502_400) };
-    let other = ledger.store.stream_started(stream(2)).await.unwrap();
+    let other = ledger.store.stream_started(stream(2)).await.unwrap().call;
     ledger.store.finish_call(Finish { call: other, tracks: vec![], ..cut }).await.unwrap();
     assert_eq!(ledger.row(2).await.end_reason, Some(EndReason::Interrupted));
     let again = NewStream { stream_sid: format!("MZ{:032x}", 99).parse().unwrap(), ..stream(2) };

@@ -1,0 +1,594 @@
+//! One call in progress: a task that steps its [`Session`] and hands the work to its scribe.
+//!
+//! ```text
+//!   Opened ──> open ──Closed──> waiting ──10 s──> over
+//!                │  <──Opened──    │
+//!                └──Ended──> draining (until Closed, or 2 s without a frame) ──> over
+//! ```
+//! The task waits for nobody: the ledger and the disk are told and not waited for until the call
+//! is over.
+
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::Instrument;
+
+use super::recorder::{LiveTrack, Options, StreamOpening};
+use super::scribe::{self, Order, ScribeOptions, Write, Written};
+use super::session::{Effect, Event, Frame, Session};
+use crate::domain::{
+    CallSid, EndReason, GapReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis,
+    last_four,
+};
+use crate::store::{
+    CallId, Finish, GapRow, NewCall, NewStream, StoreError, StreamEnd, StreamPlace,
+};
+use crate::vault::Folder;
+
+/// How often held frames are looked at and what is gathered goes to the scribe. At a crash this
+/// much is lost at most, with what the session holds back.
+const BEAT: Duration = Duration::from_millis(50);
+
+/// How often gaps go to the ledger: once a sync tick.
+const GAPS_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a call waits for its stream to come back.
+const RETURN_WITHIN: Duration = Duration::from_secs(10);
+
+/// After Twilio's word that the call is over, how long without a frame ends it.
+const DRAIN_QUIET: Duration = Duration::from_secs(2);
+
+/// And how long at most.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// A socket that brings nothing for so long is taken for closed: tunnels were seen to keep one
+/// open for ever.
+const SILENT_SOCKET: Duration = Duration::from_mins(5);
+
+/// How long the ledger may take to say where a call's files are, before they are put where a new
+/// call's go.
+const PLACE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a finished call waits before it tells the ledger again.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
+/// Messages taken from the mailbox at once.
+const TAKE_MAX: usize = 64;
+
+/// What a call's task is told.
+#[derive(Debug)]
+pub(super) enum Message {
+    Opened { stream_no: u64, opening: StreamOpening },
+    Frame { stream_no: u64, frame: Frame },
+    Skipped { stream_no: u64, sequence: Option<u64>, unreadable: bool },
+    Closed { stream_no: u64, stopped: bool },
+    Ended,
+}
+
+/// The stream that is open.
+struct OpenStream {
+    stream_no: u64,
+    sid: StreamSid,
+    origin: Option<Samples8k>,
+    frames: u64,
+    skipped: u64,
+    last_word: Duration,
+}
+
+type Placing = oneshot::Receiver<Result<StreamPlace, StoreError>>;
+
+/// One call in progress.
+pub(super) struct OngoingCall {
+    options: Arc<Options>,
+    call_sid: CallSid,
+    scribe: SyncSender<Order>,
+    session: Session,
+    parties: Option<PartyMap>,
+    stream: Option<OpenStream>,
+    announced: Option<NewCall>,
+    placing: Option<(Placing, Duration)>,
+    call: Option<CallId>,
+    placed: bool,
+    offset: Samples8k,
+    started_at: Option<UnixMillis>,
+    batch: Vec<Write>,
+    gaps: Vec<GapRow>,
+    gaps_told: Duration,
+    warned_of_gaps: bool,
+    warned_of_skips: bool,
+    disk_behind: bool,
+    closed: Option<(Duration, UnixMillis, bool)>,
+    ended: Option<Duration>,
+    span: tracing::Span,
+}
+
+impl OngoingCall {
+    /// Starts the call's scribe; the task itself is started by whoever runs it.
+    pub(super) fn new(
+        options: Arc<Options>,
+        call_sid: CallSid,
+        shown: Arc<Mutex<Vec<LiveTrack>>>,
+    ) -> std::io::Result<Self> {
+        let span = tracing::info_span!("call", call.sid = %call_sid);
+        let scribe = scribe::start(ScribeOptions {
+            vault: options.vault.clone(),
+            clock: Arc::clone(&options.clock),
+            rates: options.rates.clone(),
+            shown,
+            span: span.clone(),
+        })?;
+        Ok(Self {
+            options,
+            call_sid,
+            scribe,
+            session: Session::default(),
+            parties: None,
+            stream: None,
+            announced: None,
+            placing: None,
+            call: None,
+            placed: false,
+            offset: Samples8k::ZERO,
+            started_at: None,
+            batch: Vec::new(),
+            gaps: Vec::new(),
+            gaps_told: Duration::ZERO,
+            warned_of_gaps: false,
+            warned_of_skips: false,
+            disk_behind: false,
+            closed: None,
+            ended: None,
+            span,
+        })
+    }
+
+    /// Runs until the call is over and its files are the ledger's.
+    pub(super) async fn run(mut self, mut inbox: mpsc::Receiver<Message>) {
+        let span = self.span.clone();
+        async move {
+            let stop = self.options.stop.clone();
+            let mut beat = interval(BEAT);
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let mut messages = Vec::with_capacity(TAKE_MAX);
+            let reason = loop {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => break EndReason::Interrupted,
+                    _ = inbox.recv_many(&mut messages, TAKE_MAX) => {
+                        for message in messages.drain(..) {
+                            self.hear(message);
+                        }
+                    }
+                    _ = beat.tick() => {
+                        self.beat();
+                        if let Some(reason) = self.over() {
+                            break reason;
+                        }
+                    }
+                }
+            };
+            inbox.close();
+            while let Ok(message) = inbox.try_recv() {
+                self.hear(message);
+            }
+            self.finish(reason).await;
+        }
+        .instrument(span)
+        .await;
+    }
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Opened { stream_no, opening } => self.open(stream_no, opening),
+            Message::Frame { stream_no, frame } => {
+                if self.is_current(stream_no) {
+                    self.count(|stream| stream.frames += 1);
+                    self.step(Event::Frame(frame));
+                }
+            }
+            Message::Skipped { stream_no, sequence, unreadable } => {
+                if self.is_current(stream_no) {
+                    self.count(|stream| stream.skipped += u64::from(unreadable));
+                    if unreadable {
+                        self.warn_of_skips("cannot be read");
+                    }
+                    if let Some(sequence) = sequence {
+                        self.step(Event::Other { sequence });
+                    }
+                }
+            }
+            Message::Closed { stream_no, stopped } => {
+                if self.is_current(stream_no) {
+                    self.close(stopped);
+                }
+            }
+            Message::Ended => {
+                self.ended.get_or_insert(self.options.clock.since_boot());
+            }
+        }
+    }
+
+    fn is_current(&self, stream_no: u64) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.stream_no == stream_no)
+    }
+
+    fn count(&mut self, count: impl FnOnce(&mut OpenStream)) {
+        let now = self.options.clock.since_boot();
+        if let Some(stream) = &mut self.stream {
+            stream.last_word = now;
+            count(stream);
+        }
+    }
+
+    fn open(&mut self, stream_no: u64, opening: StreamOpening) {
+        if self.stream.is_some() {
+            tracing::warn!(event = "stream.replaced", "another stream of {} takes over", self.call_sid);
+            self.close(false);
+        }
+        let StreamOpening { call, stream_sid, verified, parties } = opening;
+        let back = self.closed.take().is_some();
+        tracing::info!(
+            event = if back { "stream.resumed" } else { "stream.started" }, stream.sid = %stream_sid, verified,
+            "sound of {} (…{}) begins to come", self.call_sid, last_four(&call.from_number).trim_start_matches('…')
+        );
+        self.step(Event::Opened);
+        self.parties.get_or_insert(parties);
+        self.stream = Some(OpenStream {
+            stream_no,
+            sid: stream_sid.clone(),
+            origin: None,
+            frames: 0,
+            skipped: 0,
+            last_word: self.options.clock.since_boot(),
+        });
+        self.announced.get_or_insert_with(|| call.clone());
+        self.tell_ledger(NewStream {
+            call,
+            stream_sid,
+            verified,
+            since_boot: self.options.clock.since_boot(),
+            boot_id: self.options.boot_id.clone(),
+        });
+    }
+
+    /// Has the stream written down; the answer says where the files go.
+    fn tell_ledger(&mut self, stream: NewStream) {
+        let (reply, answer) = oneshot::channel();
+        let store = self.options.store.clone();
+        let span = self.span.clone();
+        self.options.tasks.spawn(
+            async move {
+                let placed = store.stream_started(stream).await;
+                if let Err(error) = &placed {
+                    tracing::error!(error = %error, "the ledger did not take the stream; its sound is recorded all the same");
+                }
+                // Nobody waits any more when the call took its own way.
+                let _ = reply.send(placed);
+            }
+            .instrument(span),
+        );
+        if self.call.is_none() {
+            self.placing = Some((answer, self.options.clock.since_boot()));
+        }
+    }
+
+    /// Has the files made, once the ledger has said where, or takes too long to.
+    fn place(&mut self) {
+        let Some((answer, since)) = &mut self.placing else { return };
+        let late = self.options.clock.since_boot().saturating_sub(*since) > PLACE_WITHIN;
+        let place = match answer.try_recv() {
+            Ok(answer) => answer.ok(),
+            Err(oneshot::error::TryRecvError::Empty) if !late => return,
+            Err(_) => None,
+        };
+        self.placing = None;
+        let now = self.options.clock.now();
+        let mut folder = None;
+        if let Some(place) = place {
+            self.call = Some(place.call);
+            folder = place.folder.as_deref().and_then(|text| text.parse::<Folder>().ok());
+            // A call that was sealed before goes on in new files at its own later time.
+            if let (false, Some(started_at)) = (self.placed, place.started_at) {
+                let since = u64::try_from(now.since(started_at).as_millis()).unwrap_or(0);
+                self.offset = Samples8k::from_millis(since).max(Samples8k::ZERO);
+                self.started_at = Some(started_at);
+            }
+        }
+        if !self.placed {
+            self.placed = true;
+            let (call_sid, offset) = (self.call_sid.clone(), self.offset);
+            self.order(Order::Open { call_sid, at: now, folder, offset });
+        }
+        self.tell_beginning();
+    }
+
+    fn step(&mut self, event: Event) {
+        let now = self.options.clock.since_boot();
+        let (session, effects) = std::mem::take(&mut self.session).step(event, now);
+        self.session = session;
+        for effect in effects {
+            self.apply(effect);
+        }
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        let Some(parties) = self.parties else { return };
+        match effect {
+            Effect::Began { ago } => {
+                self.started_at.get_or_insert(self.options.clock.now().minus(ago));
+                self.tell_beginning();
+            }
+            Effect::StreamBegan { origin } => {
+                let origin = origin.plus(self.offset.get());
+                if let Some(stream) = &mut self.stream {
+                    stream.origin = Some(origin);
+                }
+            }
+            Effect::Write { track, at, ulaw } => {
+                self.batch.push(Write { party: parties.party(track), at, ulaw });
+            }
+            Effect::Gap { track, start, end, reason } => {
+                self.gap(GapRow {
+                    party: parties.party(track),
+                    source: TrackSource::Stream,
+                    start: start.plus(self.offset.get()),
+                    end: end.plus(self.offset.get()),
+                    reason,
+                });
+            }
+            Effect::Skipped(skip) => {
+                self.count(|stream| stream.skipped += 1);
+                self.warn_of_skips(match skip {
+                    super::Skip::Late => "came twice or too late",
+                    super::Skip::TooFarAhead => "claims a time that the call has not reached",
+                    super::Skip::NoStream => "came without a stream",
+                });
+            }
+            Effect::Finished { .. } => {}
+        }
+    }
+
+    fn gap(&mut self, gap: GapRow) {
+        if !self.warned_of_gaps {
+            self.warned_of_gaps = true;
+            let (at_s, ms) = (gap.start.as_secs_f64(), gap.end.since(gap.start) / 8);
+            tracing::warn!(
+                event = "recording.gap", party = %gap.party, reason = %gap.reason, duration_ms = ms,
+                "{ms} ms of the {} at {at_s:.1} s are missing ({}); further gaps are in the ledger", gap.party, gap.reason
+            );
+        }
+        self.gaps.push(gap);
+    }
+
+    fn warn_of_skips(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.warned_of_skips, true) {
+            tracing::warn!(event = "stream.skipped", "a message of {}'s stream {why}; it and others like it are skipped and counted", self.call_sid);
+        }
+    }
+
+    fn tell_beginning(&mut self) {
+        let (Some(call), Some(started_at), true) = (self.call, self.started_at, self.placed) else {
+            return;
+        };
+        // The folder is dated by the day the sound began; where the vault put it is told at the
+        // end, so only a call that has its first sound needs a word now.
+        let folder = self.announced.as_ref().and_then(|_| {
+            self.options.vault.folder_name(&self.call_sid, started_at).ok()
+        });
+        if let Some(folder) = folder
+            && let Err(error) =
+                self.options.store.sound_began(call, started_at, folder.as_str().to_owned())
+        {
+            tracing::error!(error = %error, "the ledger did not take the start of the call");
+        }
+    }
+
+    fn beat(&mut self) {
+        self.place();
+        self.step(Event::Tick);
+        self.flush();
+        let now = self.options.clock.since_boot();
+        if now.saturating_sub(self.gaps_told) >= GAPS_EVERY {
+            self.gaps_told = now;
+            self.tell_gaps();
+        }
+    }
+
+    /// Hands what is gathered to the scribe, if the disk keeps up.
+    fn flush(&mut self) {
+        if !self.placed || self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.order(Order::Write(batch));
+    }
+
+    fn order(&mut self, order: Order) {
+        match self.scribe.try_send(order) {
+            Ok(()) => {
+                if std::mem::take(&mut self.disk_behind) {
+                    tracing::warn!(event = "disk.recovered", "the disk keeps up with {} again", self.call_sid);
+                }
+            }
+            Err(TrySendError::Full(Order::Write(batch))) => {
+                if !std::mem::replace(&mut self.disk_behind, true) {
+                    tracing::error!(event = "disk.stalled", "the disk has been stuck for 30 s: sound of {} is being lost here; Twilio's copy has it", self.call_sid);
+                }
+                for write in batch {
+                    let start = write.at.plus(self.offset.get());
+                    let end = start.plus(write.ulaw.len() as u64);
+                    let gap = GapRow {
+                        party: write.party,
+                        source: TrackSource::Stream,
+                        start,
+                        end,
+                        reason: GapReason::Disk,
+                    };
+                    self.gap(gap);
+                }
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                tracing::error!(event = "recording.failed", "the scribe of {} takes no orders", self.call_sid);
+            }
+        }
+    }
+
+    fn tell_gaps(&mut self) {
+        let Some(call) = self.call.filter(|_| !self.gaps.is_empty()) else { return };
+        // What the ledger cannot take now is told with the end of the call.
+        if self.options.store.gaps_found(call, self.gaps.clone()).is_ok() {
+            self.gaps.clear();
+        }
+    }
+
+    fn close(&mut self, stopped: bool) {
+        self.step(Event::Closed);
+        let (now, at) = (self.options.clock.since_boot(), self.options.clock.now());
+        self.closed = Some((now, at, stopped));
+        let Some(stream) = self.stream.take() else { return };
+        tracing::info!(
+            event = "stream.stopped", stream.sid = %stream.sid, frames = stream.frames, skipped = stream.skipped,
+            "the stream of {} {}", self.call_sid, if stopped { "stopped" } else { "broke off" }
+        );
+        let end = StreamEnd {
+            stream_sid: stream.sid,
+            at,
+            origin: stream.origin,
+            frames: stream.frames,
+            frames_skipped: stream.skipped,
+        };
+        if let Err(error) = self.options.store.stream_stopped(end) {
+            tracing::error!(error = %error, "the ledger did not take the end of the stream");
+        }
+    }
+
+    /// Says whether the call is over, and why.
+    fn over(&mut self) -> Option<EndReason> {
+        let now = self.options.clock.since_boot();
+        if let Some(stream) = &self.stream {
+            let quiet = now.saturating_sub(stream.last_word);
+            if let Some(ended) = self.ended {
+                let drained = quiet >= DRAIN_QUIET || now.saturating_sub(ended) >= DRAIN_MAX;
+                return drained.then_some(EndReason::Completed);
+            }
+            if quiet >= SILENT_SOCKET {
+                tracing::warn!(event = "stream.silent", "the stream of {} has been silent for five minutes", self.call_sid);
+                self.close(false);
+            }
+            return None;
+        }
+        let (closed, _, stopped) = self.closed?;
+        if self.ended.is_some() {
+            return Some(EndReason::Completed);
+        }
+        let waited = now.saturating_sub(closed) >= RETURN_WITHIN;
+        waited.then_some(if stopped { EndReason::Completed } else { EndReason::Interrupted })
+    }
+
+    async fn finish(mut self, reason: EndReason) {
+        if self.stream.is_some() {
+            self.close(false);
+        }
+        if !self.placed {
+            self.await_place().await;
+        }
+        self.step(Event::End);
+        self.flush();
+        let ended_at = self.closed.map_or_else(|| self.options.clock.now(), |(_, at, _)| at);
+        let written = self.seal().await;
+        let seconds = self.session.length().as_secs_f64();
+        let bytes: u64 = written.tracks.iter().map(|track| track.size_bytes).sum();
+        if written.tracks.is_empty() {
+            tracing::error!(event = "recording.failed", "{} left no sound here", self.call_sid);
+        } else {
+            let files = written.tracks.len();
+            let duration_ms = self.session.length().as_millis();
+            tracing::info!(
+                event = "recording.completed", duration_ms, size_bytes = bytes, reason = %reason,
+                "{} is recorded: {seconds:.1} s in {files} files ({reason})", self.call_sid
+            );
+        }
+        self.hand_over(written, reason, ended_at).await;
+        self.options.due.ring();
+    }
+
+    async fn await_place(&mut self) {
+        if let Some((answer, _)) = &mut self.placing {
+            let answer = tokio::time::timeout(PLACE_WITHIN, answer).await;
+            let (reply, receiver) = oneshot::channel();
+            if let Ok(Ok(place)) = answer {
+                // The receiver is right below.
+                let _ = reply.send(place);
+            }
+            self.placing = Some((receiver, Duration::ZERO));
+        }
+        self.place();
+    }
+
+    async fn seal(&mut self) -> Written {
+        let (reply, answer) = oneshot::channel();
+        let (scribe, end) = (self.scribe.clone(), self.session.length());
+        // The queue may be full behind a slow disk: this waits for it, off the async threads.
+        let sent =
+            tokio::task::spawn_blocking(move || scribe.send(Order::Finish { end, reply })).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            tracing::error!(event = "recording.failed", "the scribe of {} is gone; what it wrote is salvaged at the next start", self.call_sid);
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Tells the ledger until it takes it. What it never takes is found at the next start.
+    async fn hand_over(mut self, written: Written, reason: EndReason, ended_at: UnixMillis) {
+        let Written { folder, tracks, gaps, mut trouble } = written;
+        self.gaps.extend(gaps);
+        if tracks.is_empty() {
+            trouble.get_or_insert_with(|| "Twilio opened a stream and sent no sound".to_owned());
+        }
+        loop {
+            match self.tell_end(folder.as_ref(), &tracks, &trouble, (reason, ended_at)).await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::error!(error = %error, "the ledger does not take the end of {}; its files are safe and it is told again", self.call_sid);
+                }
+            }
+            tokio::select! {
+                biased;
+                () = self.options.stop.cancelled() => return,
+                () = tokio::time::sleep(TELL_AGAIN) => {}
+            }
+        }
+    }
+
+    async fn tell_end(
+        &mut self,
+        folder: Option<&Folder>,
+        tracks: &[crate::store::NewTrack],
+        trouble: &Option<String>,
+        (reason, ended_at): (EndReason, UnixMillis),
+    ) -> Result<(), StoreError> {
+        let store = &self.options.store;
+        let call = match (self.call, &self.announced) {
+            (Some(call), _) => call,
+            (None, Some(call)) => {
+                let folder = folder.map(|folder| folder.as_str().to_owned());
+                store.adopt_call(call.clone(), folder).await?
+            }
+            (None, None) => return Ok(()),
+        };
+        self.call = Some(call);
+        store
+            .finish_call(Finish {
+                call,
+                tracks: tracks.to_vec(),
+                gaps: self.gaps.clone(),
+                reason,
+                ended_at,
+                at: self.options.clock.now(),
+                trouble: trouble.clone(),
+            })
+            .await
+    }
+}
