@@ -91,7 +91,7 @@ pub(super) struct OngoingCall {
     announced: Option<NewCall>,
     placing: Option<(Placing, Duration)>,
     call: Option<CallId>,
-    placed: bool,
+    folder: Option<Folder>,
     offset: Samples8k,
     started_at: Option<UnixMillis>,
     batch: Vec<Write>,
@@ -130,7 +130,7 @@ impl OngoingCall {
             announced: None,
             placing: None,
             call: None,
-            placed: false,
+            folder: None,
             offset: Samples8k::ZERO,
             started_at: None,
             batch: Vec::new(),
@@ -225,7 +225,11 @@ impl OngoingCall {
 
     fn open(&mut self, stream_no: u64, opening: StreamOpening) {
         if self.stream.is_some() {
-            tracing::warn!(event = "stream.replaced", "another stream of {} takes over", self.call_sid);
+            tracing::warn!(
+                event = "stream.replaced",
+                "another stream of {} takes over",
+                self.call_sid
+            );
             self.close(false);
         }
         let StreamOpening { call, stream_sid, verified, parties } = opening;
@@ -280,29 +284,42 @@ impl OngoingCall {
         let Some((answer, since)) = &mut self.placing else { return };
         let late = self.options.clock.since_boot().saturating_sub(*since) > PLACE_WITHIN;
         let place = match answer.try_recv() {
-            Ok(answer) => answer.ok(),
+            Ok(answer) => answer,
             Err(oneshot::error::TryRecvError::Empty) if !late => return,
-            Err(_) => None,
+            Err(_) => Err(StoreError::Closed),
         };
         self.placing = None;
         let now = self.options.clock.now();
-        let mut folder = None;
-        if let Some(place) = place {
+        if let Ok(place) = place {
             self.call = Some(place.call);
-            folder = place.folder.as_deref().and_then(|text| text.parse::<Folder>().ok());
             // A call that was sealed before goes on in new files at its own later time.
-            if let (false, Some(started_at)) = (self.placed, place.started_at) {
+            if let (None, Some(started_at)) = (&self.folder, place.started_at) {
                 let since = u64::try_from(now.since(started_at).as_millis()).unwrap_or(0);
-                self.offset = Samples8k::from_millis(since).max(Samples8k::ZERO);
+                self.offset = Samples8k::from_millis(since);
                 self.started_at = Some(started_at);
             }
-        }
-        if !self.placed {
-            self.placed = true;
-            let (call_sid, offset) = (self.call_sid.clone(), self.offset);
-            self.order(Order::Open { call_sid, at: now, folder, offset });
+            let known = place.folder.and_then(|text| text.parse::<Folder>().ok());
+            self.open_files(known);
+        } else {
+            self.open_files(None);
         }
         self.tell_beginning();
+    }
+
+    fn open_files(&mut self, known: Option<Folder>) {
+        if self.folder.is_some() {
+            return;
+        }
+        let now = self.options.clock.now();
+        match known.map_or_else(|| Folder::new(&self.call_sid, now), Ok) {
+            Ok(folder) => {
+                self.folder = Some(folder.clone());
+                self.order(Order::Open { folder, offset: self.offset });
+            }
+            Err(error) => {
+                tracing::error!(event = "recording.failed", error = %error, "{} has no folder: the clock is out of all bounds", self.call_sid);
+            }
+        }
     }
 
     fn step(&mut self, event: Event) {
@@ -365,24 +382,23 @@ impl OngoingCall {
 
     fn warn_of_skips(&mut self, why: &str) {
         if !std::mem::replace(&mut self.warned_of_skips, true) {
-            tracing::warn!(event = "stream.skipped", "a message of {}'s stream {why}; it and others like it are skipped and counted", self.call_sid);
+            tracing::warn!(
+                event = "stream.skipped",
+                "a message of {}'s stream {why}; it and others like it are skipped and counted",
+                self.call_sid
+            );
         }
     }
 
     fn tell_beginning(&mut self) {
-        let (Some(call), Some(started_at), true) = (self.call, self.started_at, self.placed) else {
+        let (Some(call), Some(started_at), Some(folder)) =
+            (self.call, self.started_at, &self.folder)
+        else {
             return;
         };
-        // The folder is dated by the day the sound began; where the vault put it is told at the
-        // end, so only a call that has its first sound needs a word now.
-        let folder = self.announced.as_ref().and_then(|_| {
-            self.options.vault.folder_name(&self.call_sid, started_at).ok()
-        });
-        if let Some(folder) = folder
-            && let Err(error) =
-                self.options.store.sound_began(call, started_at, folder.as_str().to_owned())
-        {
-            tracing::error!(error = %error, "the ledger did not take the start of the call");
+        let folder = folder.as_str().to_owned();
+        if let Err(error) = self.options.store.sound_began(call, started_at, folder) {
+            tracing::error!(error = %error, "the ledger did not take the start of {}", self.call_sid);
         }
     }
 
@@ -399,7 +415,7 @@ impl OngoingCall {
 
     /// Hands what is gathered to the scribe, if the disk keeps up.
     fn flush(&mut self) {
-        if !self.placed || self.batch.is_empty() {
+        if self.folder.is_none() || self.batch.is_empty() {
             return;
         }
         let batch = std::mem::take(&mut self.batch);
@@ -410,12 +426,20 @@ impl OngoingCall {
         match self.scribe.try_send(order) {
             Ok(()) => {
                 if std::mem::take(&mut self.disk_behind) {
-                    tracing::warn!(event = "disk.recovered", "the disk keeps up with {} again", self.call_sid);
+                    tracing::warn!(
+                        event = "disk.recovered",
+                        "the disk keeps up with {} again",
+                        self.call_sid
+                    );
                 }
             }
             Err(TrySendError::Full(Order::Write(batch))) => {
                 if !std::mem::replace(&mut self.disk_behind, true) {
-                    tracing::error!(event = "disk.stalled", "the disk has been stuck for 30 s: sound of {} is being lost here; Twilio's copy has it", self.call_sid);
+                    tracing::error!(
+                        event = "disk.stalled",
+                        "the disk has been stuck for 30 s: sound of {} is being lost here; Twilio's copy has it",
+                        self.call_sid
+                    );
                 }
                 for write in batch {
                     let start = write.at.plus(self.offset.get());
@@ -431,7 +455,11 @@ impl OngoingCall {
                 }
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                tracing::error!(event = "recording.failed", "the scribe of {} takes no orders", self.call_sid);
+                tracing::error!(
+                    event = "recording.failed",
+                    "the scribe of {} takes no orders",
+                    self.call_sid
+                );
             }
         }
     }
@@ -475,7 +503,11 @@ impl OngoingCall {
                 return drained.then_some(EndReason::Completed);
             }
             if quiet >= SILENT_SOCKET {
-                tracing::warn!(event = "stream.silent", "the stream of {} has been silent for five minutes", self.call_sid);
+                tracing::warn!(
+                    event = "stream.silent",
+                    "the stream of {} has been silent for five minutes",
+                    self.call_sid
+                );
                 self.close(false);
             }
             return None;
@@ -492,7 +524,7 @@ impl OngoingCall {
         if self.stream.is_some() {
             self.close(false);
         }
-        if !self.placed {
+        if self.folder.is_none() {
             self.await_place().await;
         }
         self.step(Event::End);
@@ -535,20 +567,24 @@ impl OngoingCall {
         let sent =
             tokio::task::spawn_blocking(move || scribe.send(Order::Finish { end, reply })).await;
         if !matches!(sent, Ok(Ok(()))) {
-            tracing::error!(event = "recording.failed", "the scribe of {} is gone; what it wrote is salvaged at the next start", self.call_sid);
+            tracing::error!(
+                event = "recording.failed",
+                "the scribe of {} is gone; what it wrote is salvaged at the next start",
+                self.call_sid
+            );
         }
         answer.await.unwrap_or_default()
     }
 
     /// Tells the ledger until it takes it. What it never takes is found at the next start.
-    async fn hand_over(mut self, written: Written, reason: EndReason, ended_at: UnixMillis) {
-        let Written { folder, tracks, gaps, mut trouble } = written;
+    async fn hand_over(&mut self, written: Written, reason: EndReason, ended_at: UnixMillis) {
+        let Written { tracks, gaps, mut trouble } = written;
         self.gaps.extend(gaps);
         if tracks.is_empty() {
             trouble.get_or_insert_with(|| "Twilio opened a stream and sent no sound".to_owned());
         }
         loop {
-            match self.tell_end(folder.as_ref(), &tracks, &trouble, (reason, ended_at)).await {
+            match self.tell_end(&tracks, trouble.as_deref(), (reason, ended_at)).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!(error = %error, "the ledger does not take the end of {}; its files are safe and it is told again", self.call_sid);
@@ -564,16 +600,15 @@ impl OngoingCall {
 
     async fn tell_end(
         &mut self,
-        folder: Option<&Folder>,
         tracks: &[crate::store::NewTrack],
-        trouble: &Option<String>,
+        trouble: Option<&str>,
         (reason, ended_at): (EndReason, UnixMillis),
     ) -> Result<(), StoreError> {
         let store = &self.options.store;
         let call = match (self.call, &self.announced) {
             (Some(call), _) => call,
             (None, Some(call)) => {
-                let folder = folder.map(|folder| folder.as_str().to_owned());
+                let folder = self.folder.as_ref().map(|folder| folder.as_str().to_owned());
                 store.adopt_call(call.clone(), folder).await?
             }
             (None, None) => return Ok(()),
@@ -587,7 +622,7 @@ impl OngoingCall {
                 reason,
                 ended_at,
                 at: self.options.clock.now(),
-                trouble: trouble.clone(),
+                trouble: trouble.map(str::to_owned),
             })
             .await
     }

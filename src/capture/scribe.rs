@@ -9,9 +9,9 @@ use tokio::sync::oneshot;
 use super::recorder::LiveTrack;
 use crate::audio::{Upsampler, ulaw};
 use crate::clock::SharedClock;
-use crate::domain::{CallSid, GapReason, Party, RateHz, Samples8k, TrackSource, UnixMillis};
+use crate::domain::{GapReason, Party, RateHz, Samples8k, TrackSource};
 use crate::store::{GapRow, NewTrack};
-use crate::vault::{self, Folder, OpenTrack, PartNo, SealedTrack, TrackName, Vault};
+use crate::vault::{self, Folder, OpenTrack, SealedTrack, TrackName, Vault};
 
 /// Batches that may wait for the disk: 30 s of a stall at 20 batches a second. A batch is 50 ms of
 /// two tracks, so this is half a megabyte.
@@ -35,7 +35,7 @@ pub(super) struct Write {
 #[derive(Debug)]
 pub(super) enum Order {
     /// Make the files; their sample 0 lies `offset` into the call.
-    Open { call_sid: CallSid, at: UnixMillis, folder: Option<Folder>, offset: Samples8k },
+    Open { folder: Folder, offset: Samples8k },
     /// Write these.
     Write(Vec<Write>),
     /// Pad to `end`, seal, and say what there is.
@@ -45,7 +45,6 @@ pub(super) enum Order {
 /// What a scribe leaves behind.
 #[derive(Debug, Default)]
 pub(super) struct Written {
-    pub(super) folder: Option<Folder>,
     pub(super) tracks: Vec<NewTrack>,
     pub(super) gaps: Vec<GapRow>,
     pub(super) trouble: Option<String>,
@@ -121,9 +120,7 @@ impl Scribe {
     fn run(mut self, inbox: &Receiver<Order>) {
         while let Ok(order) = inbox.recv() {
             match order {
-                Order::Open { call_sid, at, folder, offset } => {
-                    self.open(&call_sid, at, folder, offset);
-                }
+                Order::Open { folder, offset } => self.open(folder, offset),
                 Order::Write(batch) => batch.into_iter().for_each(|write| self.write(&write)),
                 Order::Finish { end, reply } => {
                     self.finish(end);
@@ -135,29 +132,10 @@ impl Scribe {
         }
     }
 
-    fn open(
-        &mut self,
-        call_sid: &CallSid,
-        at: UnixMillis,
-        folder: Option<Folder>,
-        offset: Samples8k,
-    ) {
-        if self.place.is_some() {
-            return;
-        }
-        let made = match folder {
-            Some(folder) => Ok(folder),
-            None => self.options.vault.folder(call_sid, at),
-        };
-        match made {
-            Ok(folder) => {
-                self.written.folder = Some(folder.clone());
-                self.place = Some(Place { folder, offset });
-                for index in 0..self.lanes.len() {
-                    self.open_lane(index, Samples8k::ZERO);
-                }
-            }
-            Err(error) => self.trouble("has no folder", &error),
+    fn open(&mut self, folder: Folder, offset: Samples8k) {
+        self.place = Some(Place { folder, offset });
+        for index in 0..self.lanes.len() {
+            self.open_lane(index, Samples8k::ZERO);
         }
     }
 
@@ -202,9 +180,8 @@ impl Scribe {
         };
         lane.pcm.clear();
         ulaw::decode_into(&write.ulaw, &mut lane.pcm);
-        let appended = files
-            .silence(write.at.since(lane.end))
-            .and_then(|()| files.append(&lane.pcm));
+        let appended =
+            files.silence(write.at.since(lane.end)).and_then(|()| files.append(&lane.pcm));
         match appended {
             Ok(()) => lane.end = end,
             Err(error) => self.breaks(index, &error, end),
@@ -312,7 +289,10 @@ impl Scribe {
                 size_bytes: sealed.bytes(),
                 salvaged: false,
             }),
-            Err(failed) => self.trouble("could not be sealed; it is tried again at the next start", failed.error()),
+            Err(failed) => self.trouble(
+                "could not be sealed; it is tried again at the next start",
+                failed.error(),
+            ),
         }
     }
 
@@ -348,7 +328,8 @@ fn open_files(
     party: Party,
     origin: Samples8k,
 ) -> Result<Files, vault::Error> {
-    let part_no = next_part(&options.vault, folder, party)?;
+    options.vault.make_folder(folder)?;
+    let part_no = options.vault.next_part_no(folder, party)?;
     let open = |rate| options.vault.open_track(folder, TrackName { part_no, party, rate });
     let narrow = open(RateHz::Hz8000)?;
     let wide = match options.rates.contains(&RateHz::Hz16000) {
@@ -356,11 +337,6 @@ fn open_files(
         false => None,
     };
     Ok(Files { origin, narrow, wide, upsampled: Vec::new() })
-}
-
-/// The first part number that this party has not used in this folder.
-fn next_part(vault: &Vault, folder: &Folder, party: Party) -> Result<PartNo, vault::Error> {
-    vault.next_part_no(folder, party)
 }
 
 impl Files {

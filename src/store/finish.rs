@@ -60,7 +60,7 @@ impl Store {
     pub async fn adopt_call(
         &self,
         call: calls::NewCall,
-        folder: String,
+        folder: Option<String>,
     ) -> Result<CallId, StoreError> {
         self.write(move |tx| {
             let (id, _) = calls::upsert(tx, &call)?;
@@ -73,23 +73,41 @@ impl Store {
         .await
     }
 
-    /// Returns the calls that a stopped program left open, with their folders.
-    pub async fn open_calls(&self) -> Result<Vec<(CallId, CallSid, Option<String>)>, StoreError> {
+    /// Returns the calls that a stopped program left open.
+    pub async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
         self.read(|db| {
             let mut open = db.prepare(
-                "select id, call_sid, folder from calls \
-                 where ended_at_ms is null or recording_status = 'recording' order by id",
+                "select id, call_sid, folder, coalesce(started_at_ms, created_at_ms) from calls \
+                 where ended_at_ms is null or (recording_status = 'recording' and folder is not null \
+                   and not exists (select 1 from tracks where call_id = calls.id)) order by id",
             )?;
-            let rows =
-                open.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?)))?;
-            rows.map(|row| {
-                let (id, sid, folder) = row?;
-                Ok((CallId(id), super::read::parse(&sid)?, folder))
-            })
-            .collect()
+            let mut rows = open.query([])?;
+            let mut calls = Vec::new();
+            while let Some(row) = rows.next()? {
+                calls.push(OpenCall {
+                    call: CallId(row.get(0)?),
+                    call_sid: super::read::parse(&row.get::<_, String>(1)?)?,
+                    folder: row.get(2)?,
+                    started_at: UnixMillis::new(row.get(3)?),
+                });
+            }
+            Ok(calls)
         })
         .await
     }
+}
+
+/// A call that a stopped program left open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCall {
+    /// The call.
+    pub call: CallId,
+    /// Twilio's name of it.
+    pub call_sid: CallSid,
+    /// Where its files are, if it has any.
+    pub folder: Option<String>,
+    /// When its sound, or else its row, began.
+    pub started_at: UnixMillis,
 }
 
 fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {

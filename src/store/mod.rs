@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use cloud::CloudUpdate;
 pub use error::StoreError;
-pub use finish::{Finish, NewTrack};
+pub use finish::{Finish, NewTrack, OpenCall};
 pub use read::AuditEntry;
 pub use rows::{
     Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, GapRow,

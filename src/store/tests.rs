@@ -303,7 +303,7 @@ async fn an_interrupted_call_is_live_again_when_its_stream_returns() {
     assert!(row.is_live());
     assert_eq!(row.recording_status, RecordingStatus::Recording);
     let open = ledger.store.open_calls().await.unwrap();
-    assert_eq!(open.iter().map(|(_, sid, _)| sid.clone()).collect::<Vec<_>>(), [sid(2)]);
+    assert_eq!(open.iter().map(|call| call.call_sid.clone()).collect::<Vec<_>>(), [sid(2)]);
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ use std::time::Duration;
 use sha2::Digest as _;
 
 use crate::clock::SharedClock;
-use crate::domain::{CallSid, UnixMillis};
+use crate::domain::{CallSid, Party, UnixMillis};
 
 pub use error::{Error, Fault};
 pub use names::{BadPath, Folder, PartNo, RelPath, TrackName};
@@ -109,6 +109,12 @@ impl Vault {
     /// Makes the folder of a call that started at `started`, durably. Asking again is harmless.
     pub fn folder(&self, call_sid: &CallSid, started: UnixMillis) -> Result<Folder, Error> {
         let folder = Folder::new(call_sid, started)?;
+        self.make_folder(&folder)?;
+        Ok(folder)
+    }
+
+    /// Makes a call's folder, durably. Asking again is harmless.
+    pub fn make_folder(&self, folder: &Folder) -> Result<(), Error> {
         let path = self.inner.root.join(folder.as_str());
         let Some(day) = path.parent() else { return Err(BadPath::new(folder.as_str()).into()) };
         let mut durable_day = disk::lock(&self.inner.durable_day);
@@ -120,13 +126,13 @@ impl Vault {
         }
         drop(durable_day);
         disk::make_folder(&path)?;
-        disk::fsync_folder(day)?;
-        Ok(folder)
+        disk::fsync_folder(day)
     }
 
-    /// Returns the lowest part number that no file of the folder has reached yet.
-    pub fn next_part_no(&self, folder: &Folder) -> Result<PartNo, Error> {
-        let taken = self.tracks_in(folder)?.into_iter().map(|found| found.name.part_no).max();
+    /// Returns the lowest part number that no file of this party has reached yet.
+    pub fn next_part_no(&self, folder: &Folder, party: Party) -> Result<PartNo, Error> {
+        let found = self.tracks_in(folder)?.into_iter().map(|found| found.name);
+        let taken = found.filter(|name| name.party == party).map(|name| name.part_no).max();
         Ok(taken.map_or(PartNo::FIRST, PartNo::next))
     }
 

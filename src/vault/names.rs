@@ -39,7 +39,7 @@ pub struct Folder {
 
 impl Folder {
     /// Works out the folder of a call from the UTC date of its start.
-    pub(super) fn new(call_sid: &CallSid, started: UnixMillis) -> Result<Self, BadPath> {
+    pub fn new(call_sid: &CallSid, started: UnixMillis) -> Result<Self, BadPath> {
         let no_date = |_| BadPath::new(&format!("{} ms of {call_sid}", started.get()));
         let moment = jiff::Timestamp::from_millisecond(started.get()).map_err(no_date)?;
         let date = jiff::tz::TimeZone::UTC.to_datetime(moment).date();

@@ -115,6 +115,11 @@ impl OpenTrack {
         self.file.folder.track(self.file.name)
     }
 
+    /// Returns where it is while it grows. Its samples begin behind the header.
+    pub fn part_path(&self) -> PathBuf {
+        self.file.path.clone()
+    }
+
     /// Returns why the disk can no longer be trusted with this file, if so. The owner then drops
     /// or seals it and begins the next part.
     pub fn fault(&self) -> Option<Fault> {

@@ -148,16 +148,16 @@ fn health_says_how_long_the_last_sync_took() {
 fn a_name_that_is_taken_is_never_written_over() {
     let (_root, vault) = new_vault();
     let folder = new_folder(&vault);
-    assert_eq!(vault.next_part_no(&folder).unwrap(), PartNo::FIRST);
+    assert_eq!(vault.next_part_no(&folder, Party::Agent).unwrap(), PartNo::FIRST);
     let track = vault.open_track(&folder, AGENT).unwrap();
     assert!(matches!(vault.open_track(&folder, AGENT), Err(Error::Exists { .. })), "a part");
     track.seal().unwrap();
     assert!(matches!(vault.open_track(&folder, AGENT), Err(Error::Exists { .. })), "a track");
-    let next = vault.next_part_no(&folder).unwrap();
+    let next = vault.next_part_no(&folder, Party::Agent).unwrap();
     assert_eq!(next.get(), 2);
     let second = vault.open_track(&folder, TrackName { part_no: next, ..AGENT }).unwrap();
     assert_eq!(second.sealed_path().file_name(), "agent-2_8000Hz.wav");
-    assert_eq!(vault.next_part_no(&folder).unwrap().get(), 3);
+    assert_eq!(vault.next_part_no(&folder, Party::Agent).unwrap().get(), 3);
 }
 
 #[test]
