@@ -51,6 +51,12 @@ impl PublicUrl {
         &self.base
     }
 
+    /// Returns the host that Twilio names in its requests, with its port if it has one.
+    pub fn host(&self) -> &str {
+        let after = self.base.trim_start_matches("https://");
+        after.split('/').next().unwrap_or(after)
+    }
+
     /// Returns the absolute URL of a request target.
     pub fn webhook(&self, target: &str) -> String {
         format!("{}{target}", self.base)
@@ -203,6 +209,7 @@ mod tests {
             url.callback("/twilio/status"),
             "https://rec.example.test/office/twilio/status#rc=5&rp=all"
         );
+        assert_eq!(url.host(), "rec.example.test");
         assert_eq!(url.websocket("/twilio/m"), "wss://rec.example.test/office/twilio/m");
         assert_eq!(PublicUrl::parse("http://h"), Err(PublicUrlError::NotHttps));
         assert!(matches!(PublicUrl::parse("rec.test"), Err(PublicUrlError::NotAUrl(_))));
