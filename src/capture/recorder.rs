@@ -115,9 +115,10 @@ pub struct StreamLink {
 }
 
 impl StreamLink {
-    /// Hands a frame over. It waits only while the machine has no time for the call's task.
-    pub async fn frame(&self, frame: Frame) {
-        self.tell(Message::Frame { stream_no: self.stream_no, frame }).await;
+    /// Hands a frame over; says whether the call still takes any. It waits only while the machine
+    /// has no time for the call's task.
+    pub async fn frame(&self, frame: Frame) -> bool {
+        self.tell(Message::Frame { stream_no: self.stream_no, frame }).await
     }
 
     /// Tells of a message without usable sound, by its place in the sequence if it has one.
@@ -130,9 +131,8 @@ impl StreamLink {
         self.tell(Message::Closed { stream_no: self.stream_no, stopped }).await;
     }
 
-    async fn tell(&self, message: Message) {
-        // A call that has ended meanwhile needs no more word of its stream.
-        let _ = self.mailbox.send(message).await;
+    async fn tell(&self, message: Message) -> bool {
+        self.mailbox.send(message).await.is_ok()
     }
 }
 

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use call::fresh_call_sid;
-pub use faults::Faults;
+pub use faults::{Ending, Faults};
 pub use report::{Dropped, Report, Trouble, Webhook};
 pub use sound::Sound;
 

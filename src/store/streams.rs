@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::calls::{self, NewCall};
 use super::{CallId, GapRow, Store, StoreError};
-use crate::domain::{Samples8k, StreamSid, UnixMillis};
+use crate::domain::{CallSid, Samples8k, StreamSid, UnixMillis};
 
 /// How long a stream's token is good: Twilio connects within seconds of the TwiML, or never.
 const TOKEN_LIFE: Duration = Duration::from_mins(10);
@@ -20,7 +20,7 @@ pub enum TokenVerdict {
     Spent,
     /// Ours, but older than ten minutes.
     Expired,
-    /// Not ours.
+    /// Not ours, or another call's.
     Unknown,
 }
 
@@ -66,18 +66,19 @@ pub struct StreamEnd {
 }
 
 impl Store {
-    /// Uses up a token; of two askers only one gets [`TokenVerdict::Good`].
+    /// Uses up a call's token; of two askers only one gets [`TokenVerdict::Good`].
     pub async fn spend_token(
         &self,
         token_hash: String,
+        call_sid: CallSid,
         at: UnixMillis,
     ) -> Result<TokenVerdict, StoreError> {
         self.write(move |tx| {
             let known: Option<(i64, i64, Option<i64>)> = tx
                 .query_row(
                     "select call_id, issued_at_ms, spent_at_ms from stream_tokens \
-                     where token_hash = ?1",
-                    [&token_hash],
+                     join calls on calls.id = call_id where token_hash = ?1 and call_sid = ?2",
+                    [token_hash.as_str(), call_sid.as_str()],
                     |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )
                 .optional()?;

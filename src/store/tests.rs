@@ -205,8 +205,10 @@ async fn a_token_is_good_once_and_for_ten_minutes() {
     let store = &ledger.store;
     let id = store.announce_call(call(1, "ringing", 0), Some("aa".to_owned())).await.unwrap();
     store.announce_call(call(1, "ringing", 0), Some("bb".to_owned())).await.unwrap();
-    let spend = |hash: &str, ms| store.spend_token(hash.to_owned(), at(ms));
+    let spend = |hash: &str, ms| store.spend_token(hash.to_owned(), sid(1), at(ms));
     assert_eq!(spend("cc", 1).await.unwrap(), TokenVerdict::Unknown);
+    let stolen = store.spend_token("aa".to_owned(), sid(2), at(1)).await.unwrap();
+    assert_eq!(stolen, TokenVerdict::Unknown, "another call's");
     assert_eq!(spend("aa", 1).await.unwrap(), TokenVerdict::Good(id));
     assert_eq!(spend("aa", 2).await.unwrap(), TokenVerdict::Spent);
     assert_eq!(spend("bb", 600_001).await.unwrap(), TokenVerdict::Expired);

@@ -1,1 +1,2 @@
-//! Room web.
+//! web
+pub mod door;

@@ -1,0 +1,96 @@
+//! Twilio's door: `/twilio/*` and nothing else.
+//!
+//! Invariants: every route checks Twilio's signature before anything else is done; a voice webhook
+//! is answered within [`LEDGER_PATIENCE`] and a little, with a document that announces, records in
+//! the cloud and connects, however sick the ledger is; a callback that cannot be written down is
+//! refused with 503, so that Twilio sends it again.
+//!
+//! Not here: what a document looks like (twilio's), where sound goes (capture's).
+
+mod callbacks;
+mod gate;
+mod stream;
+mod voice;
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use crate::capture::Recorder;
+use crate::clock::SharedClock;
+use crate::domain::AccountSid;
+use crate::store::Store;
+use crate::twilio::door::{Door, PublicUrl};
+
+/// The largest form that is read.
+const FORM_BYTES_MAX: usize = 64 * 1024;
+
+/// How long the ledger may take before Twilio is answered without it. Twilio's own limit is 15 s.
+pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How calls are answered.
+#[derive(Debug, Clone)]
+pub struct Answering {
+    /// Said before anything is recorded; empty says nothing.
+    pub announcement: String,
+    /// The language it is said in.
+    pub language: Option<String>,
+    /// The number shown when the office rings out.
+    pub caller_id: Option<String>,
+    /// The agent's browser.
+    pub agent_identity: Option<String>,
+    /// The agent's telephone.
+    pub agent_number: Option<String>,
+    /// Whether Twilio keeps a copy of its own.
+    pub cloud_recording: bool,
+}
+
+/// Whom the door lets in.
+#[derive(Debug, Clone)]
+pub struct Gatekeeper {
+    /// Checks signatures; none lets anybody in, for a bench on loopback.
+    pub door: Option<Door>,
+    /// Our account.
+    pub account_sid: AccountSid,
+    /// The https base that Twilio calls.
+    pub public_url: PublicUrl,
+}
+
+/// What the door leads to while the data folder can be used.
+#[derive(Clone)]
+pub struct Inside {
+    /// The ledger.
+    pub store: Store,
+    /// Where streams go.
+    pub recorder: Recorder,
+}
+
+/// What the door needs.
+#[derive(Clone)]
+pub struct DoorState {
+    /// Whom to let in; nobody while the account or the token is not set.
+    pub gatekeeper: Option<Gatekeeper>,
+    /// How to answer.
+    pub answering: Answering,
+    /// The ledger and the recorder; none while the data folder is missing, read-only or full.
+    pub inside: Option<Inside>,
+    /// The time.
+    pub clock: SharedClock,
+    /// Cancelled when the program stops.
+    pub stop: CancellationToken,
+}
+
+/// Makes the router of Twilio's listener.
+pub fn router(state: DoorState) -> Router {
+    Router::new()
+        .route("/twilio/voice", post(voice::voice))
+        .route("/twilio/status", post(callbacks::call_status))
+        .route("/twilio/stream-status", post(callbacks::stream_status))
+        .route("/twilio/recording-status", post(callbacks::recording_status))
+        .route("/twilio/media-stream", get(stream::media_stream))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .with_state(state)
+}
