@@ -38,9 +38,8 @@ mod tests {
 
     #[test]
     fn our_own_browser_is_the_inbound_party_and_everybody_else_is_the_technician() {
-        let heard = |direction, origin| {
-            PartyMap::new(direction, origin, false).party(StreamTrack::Inbound)
-        };
+        let heard =
+            |direction, origin| PartyMap::new(direction, origin, false).party(StreamTrack::Inbound);
         assert_eq!(heard(Direction::Inbound, Origin::Number), Party::Technician);
         assert_eq!(heard(Direction::Outbound, Origin::Rest), Party::Technician);
         assert_eq!(heard(Direction::Outbound, Origin::Client), Party::Agent);
