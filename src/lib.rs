@@ -8,6 +8,7 @@ pub mod config;
 pub mod daemon;
 pub mod domain;
 pub mod pipeline;
+pub mod retention;
 pub mod simulate;
 pub mod store;
 pub mod telemetry;

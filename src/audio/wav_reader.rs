@@ -126,6 +126,15 @@ impl<R: Read + Seek> WavReader<R> {
         self.truncated
     }
 
+    /// Passes over `frames` samples of each channel without reading them.
+    pub fn skip(&mut self, frames: u64) -> Result<(), WavError> {
+        let frames = frames.min(self.frames_left);
+        let bytes = frames * u64::from(self.format.frame_bytes());
+        self.source.seek(SeekFrom::Current(i64::try_from(bytes).unwrap_or(i64::MAX)))?;
+        self.frames_left -= frames;
+        Ok(())
+    }
+
     /// Appends up to `frames_max` samples of each channel, in -1.0 to 1.0, to the vector of that
     /// channel, and returns how many; 0 is the end. Channels beyond `out` are passed over.
     pub fn read(&mut self, out: &mut [Vec<f32>], frames_max: usize) -> Result<usize, WavError> {

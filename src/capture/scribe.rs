@@ -332,9 +332,10 @@ fn open_files(
     let part_no = options.vault.next_part_no(folder, party)?;
     let open = |rate| options.vault.open_track(folder, TrackName { part_no, party, rate });
     let narrow = open(RateHz::Hz8000)?;
-    let wide = match options.rates.contains(&RateHz::Hz16000) {
-        true => Some((open(RateHz::Hz16000)?, Upsampler::new())),
-        false => None,
+    let wide = if options.rates.contains(&RateHz::Hz16000) {
+        Some((open(RateHz::Hz16000)?, Upsampler::new()))
+    } else {
+        None
     };
     Ok(Files { origin, narrow, wide, upsampled: Vec::new() })
 }

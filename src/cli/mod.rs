@@ -1,6 +1,11 @@
 //! Room cli.
 
+use std::process::ExitCode;
+
 /// Runs the program.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("speech-worker") {
+        return crate::transcribe::worker::main();
+    }
+    ExitCode::SUCCESS
 }

@@ -13,6 +13,7 @@ mod cloud;
 mod connection;
 mod error;
 mod finish;
+mod garbage;
 mod read;
 mod rows;
 mod schema;

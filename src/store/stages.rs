@@ -44,7 +44,12 @@ impl Claim {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
     /// A conversation, which replaces the one before it.
-    Transcript(TranscriptRow),
+    Transcript {
+        /// What was said.
+        transcript: TranscriptRow,
+        /// Files of the call that are not needed any more: they become garbage with it.
+        spent: Vec<String>,
+    },
 }
 
 /// How a claim ends.
@@ -135,8 +140,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
             match &settlement {
-                Settlement::Done(Output::Transcript(transcript)) => {
+                Settlement::Done(Output::Transcript { transcript, spent }) => {
                     write_transcript(tx, claim.call, transcript, now)?;
+                    super::garbage::throw_away(tx, spent, "transcribed", now)?;
                     close(tx, &claim, "completed", None, now)?;
                 }
                 Settlement::Nothing => close(tx, &claim, "skipped", None, now)?,

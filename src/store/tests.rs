@@ -257,12 +257,18 @@ async fn settling_writes_the_result_and_the_status_together() {
     assert!(ledger.store.claim(Stage::Transcript, at(64_900)).await.unwrap().is_none());
     assert_eq!(ledger.store.next_due(Stage::Transcript).await.unwrap(), Some(at(65_000)));
     let claim = ledger.store.claim(Stage::Transcript, at(65_000)).await.unwrap().unwrap();
-    let done = Settlement::Done(Output::Transcript(transcript()));
+    let spent = vec![format!("recordings/x/{}/agent_16000Hz.wav", claim.call().0)];
+    let done = Settlement::Done(Output::Transcript { transcript: transcript(), spent });
     ledger.store.settle(claim, done, at(66_000)).await.unwrap();
     let row = ledger.row(1).await;
     assert_eq!((row.transcript_status, row.last_error), (StageStatus::Completed, None));
     assert_eq!(ledger.store.transcript(&sid(1)).await.unwrap().unwrap(), transcript());
     assert_eq!(ledger.store.backlog().await.unwrap(), []);
+    let garbage = ledger.store.garbage().await.unwrap();
+    assert_eq!(garbage.len(), 1, "the row of a file goes before the file does");
+    assert_eq!(ledger.store.call(&sid(1)).await.unwrap().unwrap().tracks.len(), 3);
+    ledger.store.forget_garbage(garbage[0].clone()).await.unwrap();
+    assert!(ledger.store.garbage().await.unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,54 @@
+//! What was said, and when.
+
+use serde::{Deserialize, Serialize};
+
+/// A stretch of one party's speech, as text.
+///
+/// It lies within the speech it belongs to: it never reaches into a pause longer than
+/// the finder's (see `spans`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Where it begins on the track's timeline.
+    pub start_ms: u64,
+    /// Where it ends.
+    pub end_ms: u64,
+    /// The words, one space between them, none at either end.
+    pub text: String,
+    /// Mean log-probability of its tokens.
+    pub avg_logprob: f32,
+    /// How probable the model held it that nobody spoke.
+    pub no_speech_prob: f32,
+}
+
+impl Segment {
+    /// Returns exp(mean token log-probability), from 0 to 1.
+    pub fn confidence(&self) -> f32 {
+        self.avg_logprob.exp().clamp(0.0, 1.0)
+    }
+}
+
+/// A whole track as text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackText {
+    /// What was said, by start time.
+    pub segments: Vec<Segment>,
+    /// The language it was taken for, as the model's two or three letters.
+    pub language: String,
+    /// The model that heard it, by name.
+    pub model: String,
+    /// Stretches that were heard and dropped: sounds, loops, and what is too doubtful.
+    pub dropped: u32,
+    /// The length of the track.
+    pub duration_ms: u64,
+}
+
+/// What a look at a live track gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveText {
+    /// What was said in the utterances that have ended.
+    pub segments: Vec<Segment>,
+    /// The 16 kHz sample up to which nothing needs to be heard again.
+    pub consumed_to: u64,
+    /// The language, as for [`TrackText`].
+    pub language: String,
+}

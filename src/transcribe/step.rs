@@ -1,0 +1,134 @@
+//! One step of a track: from a sample on, to the next window of speech, to text.
+//!
+//! A step knows nothing of the one before. Whoever drives it keeps the sample it returned, so a
+//! track goes on after a restart, and another track can have the engine between two steps.
+
+use std::fs::File;
+
+use super::clean;
+use super::engine::Engine;
+use super::heard::{EngineError, Manner};
+use super::place::place;
+use super::scan::{AFTER_CALL, LIVE, PIECE, Scan};
+use super::segment::Segment;
+use super::spans::RATE_HZ;
+use super::track::{Track, TrackError};
+use super::window::Window;
+
+/// The most sound one step looks at: 10 minutes, a second of work on a slow box, so that a
+/// silent track too gives way to a live one.
+const STEP_SAMPLES_MAX: u64 = 600 * RATE_HZ;
+
+/// How far a step may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// To the end of the file, which is complete.
+    Whole,
+    /// To this sample of a file that grows.
+    Growing {
+        /// The first sample not to be read.
+        to: u64,
+    },
+}
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    /// The sound cannot be read.
+    #[error(transparent)]
+    Track(#[from] TrackError),
+    /// The engine cannot hear it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// What a step gave.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    /// What was said.
+    pub(crate) segments: Vec<Segment>,
+    /// How many stretches were heard and dropped.
+    pub(crate) dropped: u32,
+    /// Where the next step begins.
+    pub(crate) consumed_to: u64,
+    /// The track's length.
+    pub(crate) samples: u64,
+    /// There is no next step.
+    pub(crate) finished: bool,
+    /// The language of what was heard, if anything was.
+    pub(crate) language: Option<String>,
+}
+
+/// Does one step from sample `from` on.
+pub(crate) fn step(
+    engine: &mut Engine,
+    audio: File,
+    from: u64,
+    reach: Reach,
+    manner: &Manner<'_>,
+) -> Result<Step, StepError> {
+    let begin = Scan::begins_at(from);
+    let (mut track, rules) = match reach {
+        Reach::Whole => (Track::whole(audio, begin)?, AFTER_CALL),
+        Reach::Growing { to } => (Track::growing(audio, begin, to)?, LIVE),
+    };
+    let samples = track.samples(begin);
+    let mut scan = Scan::new(from, rules);
+    let mut sound = Vec::with_capacity(PIECE);
+    let mut ended = false;
+    let window = loop {
+        let far = scan.position().saturating_sub(from) >= STEP_SAMPLES_MAX;
+        if far && !ended {
+            scan.pause(engine)?;
+        }
+        if let Some(window) = scan.window() {
+            break window;
+        }
+        if far || ended {
+            break Window::default();
+        }
+        track.read(&mut sound, PIECE)?;
+        ended = sound.is_empty();
+        match reach {
+            Reach::Whole if ended => scan.finish(engine)?,
+            Reach::Growing { .. } if ended => scan.pause(engine)?,
+            _ => scan.push(engine, &sound)?,
+        }
+    };
+    let finished = ended && reach == Reach::Whole && !scan.has_windows();
+    let heard = hear(engine, &window, manner)?;
+    Ok(Step {
+        segments: heard.segments,
+        dropped: heard.dropped,
+        consumed_to: if finished { samples } else { scan.resume_at() },
+        samples,
+        finished,
+        language: heard.language,
+    })
+}
+
+/// A window as text.
+pub(crate) struct Text {
+    /// What was said.
+    pub(crate) segments: Vec<Segment>,
+    /// How many stretches were heard and dropped.
+    pub(crate) dropped: u32,
+    /// The language it was taken for, if anything was heard.
+    pub(crate) language: Option<String>,
+}
+
+/// Hears a window: words, cleaned and put on the speech they belong to.
+pub(crate) fn hear(
+    engine: &mut Engine,
+    window: &Window,
+    manner: &Manner<'_>,
+) -> Result<Text, EngineError> {
+    if window.pieces.is_empty() {
+        return Ok(Text { segments: Vec::new(), dropped: 0, language: None });
+    }
+    let mut heard = engine.listen(&window.audio, manner)?;
+    let sounds = clean::drop_sounds(&mut heard.words);
+    let loops = clean::drop_loops(&mut heard.words);
+    let (segments, doubtful) = place(&heard.words, window);
+    Ok(Text { segments, dropped: sounds + loops + doubtful, language: Some(heard.language) })
+}

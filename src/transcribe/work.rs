@@ -1,0 +1,198 @@
+//! The stage `transcript`: a call's sealed tracks to one conversation.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{ModelError, Said, Segment, Speech, SpeechError, TrackJob, merge};
+use crate::domain::{Party, RateHz, Stage, TrackSource, WaitingFor};
+use crate::pipeline::{Verdict, Work};
+use crate::store::{
+    CallDetail, Claim, Output, SegmentRow, Store, StoreError, TrackRow, TranscriptRow,
+};
+use crate::vault::{RelPath, Vault};
+
+/// Attempts before a transcript is given up: a fault of the engine that three fresh processes
+/// and more time have not healed will not heal by itself.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// How often a missing model is looked for again.
+const MODEL_AGAIN: Duration = Duration::from_secs(30);
+
+/// What the stage needs.
+pub struct TranscriptWorkOptions {
+    /// The ledger.
+    pub store: Store,
+    /// The recordings.
+    pub vault: Vault,
+    /// The engine.
+    pub speech: Arc<Speech>,
+    /// The language spoken, or `auto`.
+    pub language: String,
+    /// Whether the 16 kHz files go once their words are written down.
+    pub wide_is_spent: bool,
+}
+
+/// The work of the stage `transcript`.
+pub struct TranscriptWork {
+    options: TranscriptWorkOptions,
+}
+
+/// Why there is no conversation.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the ledger: {0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Speech(#[from] SpeechError),
+    #[error("{path} cannot be opened: {why}")]
+    Track { path: String, why: String, gone: bool },
+}
+
+impl TranscriptWork {
+    /// Makes the stage's work.
+    pub fn new(options: TranscriptWorkOptions) -> Self {
+        Self { options }
+    }
+
+    async fn transcribe(&self, claim: &Claim) -> Result<Option<Output>, Failure> {
+        let Some(detail) = self.options.store.call(claim.call_sid()).await? else {
+            return Ok(None);
+        };
+        let mut parties = Vec::new();
+        let mut heard = Heard::default();
+        for party in Party::ALL {
+            parties.push((*party, self.hear(&detail, *party, &mut heard).await?));
+        }
+        let Some((language, model)) = heard.by else { return Ok(None) };
+        let segments = merge(parties).into_iter().map(row).collect();
+        let transcript = TranscriptRow {
+            source: TrackSource::Stream,
+            language,
+            model,
+            dropped: heard.dropped,
+            segments,
+        };
+        Ok(Some(Output::Transcript { transcript, spent: self.spent(&detail) }))
+    }
+
+    /// Hears all of one party's parts, on the call's timeline.
+    async fn hear(
+        &self,
+        detail: &CallDetail,
+        party: Party,
+        heard: &mut Heard,
+    ) -> Result<Vec<Segment>, Failure> {
+        let mut segments = Vec::new();
+        for track in widest(&detail.tracks, party) {
+            let job =
+                TrackJob { audio: self.open(track)?, language: self.options.language.clone() };
+            let text = self.options.speech.transcribe(job).await?;
+            let origin_ms = track.origin.as_millis();
+            segments.extend(text.segments.into_iter().map(|segment| Segment {
+                start_ms: segment.start_ms + origin_ms,
+                end_ms: segment.end_ms + origin_ms,
+                ..segment
+            }));
+            heard.dropped += text.dropped;
+            heard.by.get_or_insert((text.language, text.model));
+        }
+        Ok(segments)
+    }
+
+    fn open(&self, track: &TrackRow) -> Result<std::fs::File, Failure> {
+        let failure = |why: String, gone| Failure::Track { path: track.path.clone(), why, gone };
+        let path: RelPath = track
+            .path
+            .parse()
+            .map_err(|error: crate::vault::BadPath| failure(error.to_string(), true))?;
+        self.options.vault.open_read(&path).map_err(|error| {
+            let gone = matches!(error, crate::vault::Error::Missing { .. });
+            failure(error.to_string(), gone)
+        })
+    }
+
+    /// The files that a finished transcript leaves without use: the 8 kHz ones hold the same sound.
+    fn spent(&self, detail: &CallDetail) -> Vec<String> {
+        let wide = |track: &&TrackRow| {
+            self.options.wide_is_spent
+                && track.rate == RateHz::Hz16000
+                && track.source == TrackSource::Stream
+        };
+        detail.tracks.iter().filter(wide).map(|track| track.path.clone()).collect()
+    }
+}
+
+#[derive(Default)]
+struct Heard {
+    by: Option<(String, String)>,
+    dropped: u32,
+}
+
+/// One party's parts in order, each at the widest rate that is there.
+fn widest(tracks: &[TrackRow], party: Party) -> Vec<&TrackRow> {
+    let mut files: Vec<&TrackRow> = tracks
+        .iter()
+        .filter(|track| track.party == party && track.source == TrackSource::Stream)
+        .filter(|track| track.samples > 0)
+        .collect();
+    files.sort_by_key(|track| (track.part_no, std::cmp::Reverse(track.rate)));
+    files.dedup_by_key(|track| track.part_no);
+    files
+}
+
+fn row(said: Said<Party>) -> SegmentRow {
+    let confidence = f64::from(said.segment.confidence());
+    SegmentRow {
+        party: said.speaker,
+        start_ms: said.segment.start_ms,
+        end_ms: said.segment.end_ms,
+        text: said.segment.text,
+        confidence,
+        avg_logprob: f64::from(said.segment.avg_logprob),
+        no_speech_prob: f64::from(said.segment.no_speech_prob),
+    }
+}
+
+impl Work for TranscriptWork {
+    fn stage(&self) -> Stage {
+        Stage::Transcript
+    }
+
+    fn attempts_max(&self) -> u32 {
+        ATTEMPTS_MAX
+    }
+
+    fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
+        Box::pin(async move {
+            match self.transcribe(claim).await {
+                Ok(Some(output)) => Verdict::Done(output),
+                Ok(None) => Verdict::Nothing,
+                Err(failure) => failure.into(),
+            }
+        })
+    }
+}
+
+impl From<Failure> for Verdict {
+    fn from(failure: Failure) -> Self {
+        let why = failure.to_string();
+        match failure {
+            Failure::Store(_) | Failure::Track { gone: false, .. } => Self::Again { why },
+            Failure::Track { gone: true, .. } => Self::Never { why },
+            Failure::Speech(error) => match error {
+                SpeechError::Model(ModelError::Missing { .. } | ModelError::Corrupt { .. }) => {
+                    Self::Waits { waiting_for: WaitingFor::Model, why, after: MODEL_AGAIN }
+                }
+                SpeechError::Language(_) | SpeechError::BadAudio(_) => Self::Never { why },
+                SpeechError::WorkerDied { .. }
+                | SpeechError::Failed(_)
+                | SpeechError::NotStarted { .. }
+                | SpeechError::Busy
+                // The program is ending: the runner gives the attempt back.
+                | SpeechError::Stopped => Self::Again { why },
+            },
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The speech worker: the body of `fieldtape speech-worker`.
+//!
+//! Invariant: it opens no path, no ledger and no network. Everything it reads comes to it as an
+//! open file over the one socket it is born with, so the worst that can happen in the engine
+//! costs one attempt at one track. It dies with the thread that started it.
+
+use std::fs::File;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
+use tracing::level_filters::LevelFilter;
+
+use super::engine::Engine;
+use super::heard::{EngineError, Manner};
+use super::step::{Reach, StepError, step};
+use super::wire::{Answer, Fault, Received, Request, Slot, StepAnswer, StepRequest, receive, send};
+
+/// Memory the worker may have beside its models: working buffers of a window (tiny.en 120 MB,
+/// base 180 MB, measured), sound (5 MB), stacks of threads (8 MB x 16 cores), and as much again.
+const MEMORY_BYTES: u64 = 640 << 20;
+
+/// Memory for each byte of a model file: the model itself, and buffers that grow with it.
+const MEMORY_PER_MODEL_BYTE: u64 = 3;
+
+/// Runs the worker on the socket that is its standard input.
+pub fn main() -> ExitCode {
+    // Lines go to whoever started us, who gives them a time and a place. A second subscriber in
+    // one process is refused, and then the first one serves.
+    let _ = tracing_subscriber::fmt()
+        .without_time()
+        .with_ansi(false)
+        .with_target(false)
+        .with_max_level(LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .try_init();
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
+        tracing::warn!(%error, "the speech process will outlive its parent");
+    }
+    match std::io::stdin().as_fd().try_clone_to_owned() {
+        Ok(socket) => serve(&UnixStream::from(socket)),
+        Err(error) => {
+            tracing::error!(%error, "the speech process has no socket for its standard input");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers requests until the other end closes.
+fn serve(socket: &UnixStream) -> ExitCode {
+    let mut models = Models::default();
+    loop {
+        let answer = match receive::<Request>(socket) {
+            Ok(Received::Message(request, files)) => models.answer(request, files),
+            Ok(Received::Broken(message)) => Answer::Refused { fault: Fault::Request, message },
+            Ok(Received::Closed) => return ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!(%error, "the speech process is started by fieldtape run");
+                return ExitCode::FAILURE;
+            }
+        };
+        if let Err(error) = send(socket, &answer, &[]) {
+            tracing::error!(%error, "nobody takes the answer");
+            return ExitCode::FAILURE;
+        }
+    }
+}
+
+/// The models loaded.
+#[derive(Default)]
+struct Models {
+    track: Option<Engine>,
+    live: Option<Engine>,
+    model_bytes: u64,
+}
+
+impl Models {
+    fn answer(&mut self, request: Request, files: Vec<OwnedFd>) -> Answer {
+        let mut files = files.into_iter().map(File::from);
+        match (request, files.next(), files.next()) {
+            (Request::Load { slot }, Some(model), Some(detector)) => {
+                self.load(slot, &model, &detector)
+            }
+            (Request::Step(request), Some(audio), None) => self.step(&request, audio),
+            (request, ..) => {
+                let message = format!("wrong number of files with {request:?}");
+                Answer::Refused { fault: Fault::Request, message }
+            }
+        }
+    }
+
+    fn load(&mut self, slot: Slot, model: &File, detector: &File) -> Answer {
+        self.model_bytes += model.metadata().map_or(0, |about| about.len());
+        bound_memory(MEMORY_BYTES + MEMORY_PER_MODEL_BYTE * self.model_bytes);
+        match Engine::load(model, detector) {
+            Ok(engine) => {
+                *self.slot(slot) = Some(engine);
+                Answer::Loaded
+            }
+            Err(error) => refused(&StepError::Engine(error)),
+        }
+    }
+
+    fn step(&mut self, request: &StepRequest, audio: File) -> Answer {
+        let Some(engine) = self.slot(request.slot) else {
+            let message = "no model is loaded".to_owned();
+            return Answer::Refused { fault: Fault::Request, message };
+        };
+        let reach = request.to.map_or(Reach::Whole, |to| Reach::Growing { to });
+        let manner = Manner {
+            language: &request.language,
+            prompt: &request.prompt,
+            threads: request.threads,
+        };
+        match step(engine, audio, request.from, reach, &manner) {
+            Ok(step) => Answer::Step(StepAnswer {
+                segments: step.segments,
+                dropped: step.dropped,
+                consumed_to: step.consumed_to,
+                samples: step.samples,
+                finished: step.finished,
+                language: step.language,
+            }),
+            Err(error) => refused(&error),
+        }
+    }
+
+    fn slot(&mut self, slot: Slot) -> &mut Option<Engine> {
+        match slot {
+            Slot::Track => &mut self.track,
+            Slot::Live => &mut self.live,
+        }
+    }
+}
+
+fn refused(error: &StepError) -> Answer {
+    let fault = match error {
+        StepError::Track(_) => Fault::Audio,
+        StepError::Engine(EngineError::Model(_)) => Fault::Model,
+        StepError::Engine(EngineError::Language(_)) => Fault::Language,
+        StepError::Engine(EngineError::Failed(_)) => Fault::Engine,
+    };
+    Answer::Refused { fault, message: error.to_string() }
+}
+
+/// Bounds what the process may write to: past it the engine's allocations fail and it aborts,
+/// long before the box runs out.
+fn bound_memory(bytes: u64) {
+    let hard = getrlimit(Resource::Data).maximum;
+    let bytes = hard.map_or(bytes, |hard| bytes.min(hard));
+    let limit = Rlimit { current: Some(bytes), maximum: hard };
+    if let Err(error) = setrlimit(Resource::Data, limit) {
+        tracing::warn!(%error, bytes, "the speech process has no memory limit");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends one request with `files` files to a worker without models.
+    fn ask(request: &Request, files: usize) -> Answer {
+        let (near, far) = UnixStream::pair().unwrap();
+        let file = tempfile::tempfile().unwrap();
+        let files: Vec<_> = (0..files).map(|_| file.as_fd()).collect();
+        send(&near, request, &files).unwrap();
+        near.shutdown(std::net::Shutdown::Write).unwrap();
+        let code = serve(&far);
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS));
+        match receive(&near).unwrap() {
+            Received::Message(answer, _) => answer,
+            _ => panic!("no answer"),
+        }
+    }
+
+    fn fault(answer: &Answer) -> Option<Fault> {
+        match answer {
+            Answer::Refused { fault, .. } => Some(*fault),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_wrong_request_is_refused_and_the_worker_goes_on() {
+        let step = Request::Step(StepRequest {
+            slot: Slot::Track,
+            from: 0,
+            to: None,
+            language: "auto".to_owned(),
+            prompt: String::new(),
+            threads: 1,
+        });
+        assert_eq!(fault(&ask(&step, 0)), Some(Fault::Request));
+        assert_eq!(fault(&ask(&step, 1)), Some(Fault::Request), "no model loaded");
+        assert_eq!(fault(&ask(&Request::Load { slot: Slot::Live }, 1)), Some(Fault::Request));
+    }
+}

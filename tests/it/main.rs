@@ -1,0 +1,6 @@
+//! Capabilities of the whole program, one module each.
+#![cfg(test)]
+#![allow(missing_docs, reason = "these are tests")]
+
+mod speech;
+mod wer;
