@@ -1,0 +1,212 @@
+//! A call's page.
+
+use askama::Template;
+
+use super::super::sound::playable;
+use super::super::wire::rfc3339;
+use super::conversation::{Conversation, Turn, is_shown};
+use super::{Badge, Frame, list, words};
+use crate::domain::{Direction, Party, RecordingStatus, Samples8k, StageStatus, UnixMillis};
+use crate::store::{CallDetail, StageRow, TranscriptRow};
+
+/// Pause between two polls of the page while something is under way, and while nothing is.
+const POLL_BUSY_MS: u32 = 1_500;
+const POLL_IDLE_MS: u32 = 15_000;
+
+/// Everything about one call.
+#[derive(Template)]
+#[template(path = "call.html")]
+pub(super) struct CallPage {
+    frame: Frame,
+    sid: String,
+    poll_ms: u32,
+    who: String,
+    who_link: String,
+    direction: &'static str,
+    office: String,
+    live: bool,
+    began: Moment,
+    heard_since: Option<String>,
+    length: Option<String>,
+    end: Option<&'static str>,
+    badges: Vec<Badge>,
+    stages: Vec<StageItem>,
+    remarks: Vec<String>,
+    voices: Vec<Voice>,
+    why_silent: &'static str,
+    conversation: Conversation,
+}
+
+/// A moment, for a machine and for a reader without script.
+#[derive(Debug)]
+struct Moment {
+    iso: String,
+    utc: String,
+}
+
+struct StageItem {
+    badge: Badge,
+    /// The word a retry names; none when there is nothing to retry.
+    retry: Option<&'static str>,
+    retry_label: &'static str,
+    facts: Vec<String>,
+    next: Option<Moment>,
+    error: Option<String>,
+}
+
+/// Something to play.
+struct Voice {
+    label: &'static str,
+    url: String,
+}
+
+impl CallPage {
+    pub(super) fn new(
+        frame: Frame,
+        detail: &CallDetail,
+        transcript: Option<TranscriptRow>,
+    ) -> Self {
+        let call = &detail.call;
+        let office = match call.direction {
+            Direction::Inbound => &call.to_number,
+            Direction::Outbound => &call.from_number,
+        };
+        let number: String =
+            form_urlencoded::byte_serialize(call.technician_address().as_bytes()).collect();
+        Self {
+            frame,
+            sid: call.call_sid.to_string(),
+            poll_ms: if is_busy(detail) { POLL_BUSY_MS } else { POLL_IDLE_MS },
+            who: words::address(call.technician_address()),
+            who_link: format!("/?number={number}"),
+            direction: words::direction(call.direction),
+            office: words::address(office),
+            live: call.is_live(),
+            began: Moment::new(call.started_at.unwrap_or(call.created_at)),
+            heard_since: call.started_at.map(rfc3339),
+            length: words::length(call),
+            end: call.end_reason.map(words::end),
+            badges: list::badges(call),
+            stages: stages(detail),
+            remarks: remarks(detail),
+            voices: voices(detail),
+            why_silent: why_silent(detail),
+            conversation: Conversation::new(detail, transcript),
+        }
+    }
+
+    fn is_playable(&self) -> bool {
+        !self.voices.is_empty()
+    }
+}
+
+impl Moment {
+    fn new(moment: UnixMillis) -> Self {
+        Self { iso: rfc3339(moment), utc: words::utc(moment) }
+    }
+}
+
+fn is_busy(detail: &CallDetail) -> bool {
+    let undone =
+        |row: &StageRow| matches!(row.status, StageStatus::Pending | StageStatus::Processing);
+    detail.call.is_live() || detail.stages.iter().any(undone)
+}
+
+fn stages(detail: &CallDetail) -> Vec<StageItem> {
+    let call = &detail.call;
+    let recording = StageItem {
+        badge: Badge { stage: "Recording", status: call.recording_status.as_str() },
+        retry: None,
+        retry_label: "",
+        facts: Vec::new(),
+        next: None,
+        error: call.last_error.clone().filter(|_| call.recording_status == RecordingStatus::Failed),
+    };
+    let with_work = detail.stages.iter().filter(|row| row.status != StageStatus::Skipped);
+    std::iter::once(recording).chain(with_work.map(StageItem::new)).collect()
+}
+
+impl StageItem {
+    fn new(row: &StageRow) -> Self {
+        let waits = row.status == StageStatus::Pending && row.attempts > 0;
+        let failed = row.status == StageStatus::Failed;
+        let mut facts = Vec::new();
+        if row.attempts > 1 || waits || failed {
+            facts.push(words::count(row.attempts.into(), "attempt", "attempts"));
+        }
+        facts.extend(row.waiting_for.map(|what| words::waiting(what).to_owned()));
+        Self {
+            badge: Badge { stage: words::stage(row.stage), status: row.status.as_str() },
+            retry: (failed || waits).then_some(row.stage.as_str()),
+            retry_label: if failed { "Retry" } else { "Try now" },
+            facts,
+            next: waits.then(|| Moment::new(row.next_attempt_at)),
+            error: row.last_error.clone().filter(|_| row.status != StageStatus::Completed),
+        }
+    }
+}
+
+/// What else is to be known about the recording.
+fn remarks(detail: &CallDetail) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if !detail.call.live_copy {
+        remarks.push(
+            "Too many calls were in progress, so this one was not recorded here as it was spoken; \
+             Twilio was asked to record it."
+                .to_owned(),
+        );
+    }
+    if detail.tracks.iter().any(|track| track.salvaged) {
+        remarks.push(
+            "The appliance stopped during this call. What had been heard was kept and put in \
+             order at the next start."
+                .to_owned(),
+        );
+    }
+    for party in Party::ALL {
+        let short = detail.gaps.iter().filter(|gap| gap.party == *party && !is_shown(gap));
+        let (count, lost) =
+            short.fold((0, 0), |(count, lost), gap| (count + 1, lost + gap.end.since(gap.start)));
+        if count > 0 {
+            remarks.push(format!(
+                "{}: {} s lost in {}, kept as silence.",
+                words::party(*party),
+                words::tenths(Samples8k::new(lost).as_millis()),
+                words::count(count, "short gap", "short gaps"),
+            ));
+        }
+    }
+    if detail.call.parties_swapped {
+        remarks.push("The two parties were exchanged by hand.".to_owned());
+    }
+    if !detail.call.clock_synced {
+        remarks
+            .push("The clock was not set when this call began; its time may be wrong.".to_owned());
+    }
+    remarks
+}
+
+fn voices(detail: &CallDetail) -> Vec<Voice> {
+    let base = format!("/api/v1/calls/{}/audio", detail.call.call_sid);
+    let one = |party: Party| {
+        playable(detail, Some(party)).then(|| Voice {
+            label: words::party(party),
+            url: format!("{base}/{party}_8000Hz.wav"),
+        })
+    };
+    let (technician, agent) = (one(Party::Technician), one(Party::Agent));
+    let both = technician.is_some() && agent.is_some();
+    let both = both.then(|| Voice { label: "Both", url: format!("{base}/mixed.wav") });
+    [both, technician, agent].into_iter().flatten().collect()
+}
+
+/// Says why there is nothing to play, for a call that has nothing.
+fn why_silent(detail: &CallDetail) -> &'static str {
+    match detail.call.recording_status {
+        _ if detail.call.is_live() => "The recording can be played when the call has ended.",
+        RecordingStatus::Pending => "Nothing was said, so there is nothing to play.",
+        RecordingStatus::Recording => "The recording has not come from Twilio yet.",
+        RecordingStatus::Completed => "The recording holds no sound.",
+        RecordingStatus::Failed => "There is no recording: see below what went wrong.",
+    }
+}

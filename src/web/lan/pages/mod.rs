@@ -1,0 +1,180 @@
+//! The page: HTML made here, whole without script, kept fresh by a small one.
+//!
+//! Every element with `data-part` may change while somebody looks. The script asks for the page
+//! again and puts in the parts that differ; an unchanged page is answered with 304.
+
+mod call;
+mod conversation;
+mod list;
+mod words;
+
+use askama::Template;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::{Extension, body::Bytes};
+use tracing::error;
+
+use super::gate::Actor;
+use super::problem::Problem;
+use super::query::{ListQuery, call_sid, word};
+use super::{LanState, api, assets};
+use crate::web::health::{CheckState, Health};
+
+/// What stands around every page.
+#[derive(Debug)]
+struct Frame {
+    assets: String,
+    state: CheckState,
+    troubles: Vec<Trouble>,
+}
+
+/// A check that is not as it should be.
+#[derive(Debug)]
+struct Trouble {
+    failing: bool,
+    name: String,
+    detail: String,
+    fix: Option<String>,
+}
+
+impl Frame {
+    fn new(health: &Health) -> Self {
+        let troubles = health.troubles().into_iter().map(|check| Trouble {
+            failing: check.state == CheckState::Failing,
+            name: check.name.clone(),
+            detail: check.detail.clone(),
+            fix: check.fix.clone(),
+        });
+        Self { assets: assets::base(), state: health.worst(), troubles: troubles.collect() }
+    }
+
+    fn plain() -> Self {
+        Self { assets: assets::base(), state: CheckState::Ok, troubles: Vec::new() }
+    }
+
+    /// Names the state for the style sheet.
+    const fn class(&self) -> &'static str {
+        self.state.as_str()
+    }
+
+    /// Says in two words how the appliance is.
+    fn summary(&self) -> String {
+        match self.troubles.len() {
+            0 => "All is well".to_owned(),
+            count => words::count(count as u64, "problem", "problems"),
+        }
+    }
+}
+
+/// A status as a small label. The colour repeats what the word says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Badge {
+    stage: &'static str,
+    status: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    frame: Frame,
+    problem: &'a Problem,
+}
+
+#[derive(Template)]
+#[template(path = "first_run.html")]
+struct FirstRunPage {
+    frame: Frame,
+}
+
+/// `GET /`
+pub(super) async fn list(
+    State(lan): State<LanState>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let query = query.unwrap_or_default();
+    let asked = ListQuery::parse(&query)?;
+    let page = lan.store.calls(asked.filter.clone(), asked.cursor, asked.limit).await?;
+    let backlog = lan.store.backlog().await?;
+    let frame = Frame::new(&lan.health.borrow());
+    Ok(html(&headers, &list::ListPage::new(frame, &page, &asked, &query, &backlog)))
+}
+
+/// `GET /calls/{call_sid}`
+pub(super) async fn call(
+    State(lan): State<LanState>,
+    Path(sid): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let no_such_call = || Problem::not_found("There is no such call.");
+    let sid = call_sid(&sid).map_err(|_malformed| no_such_call())?;
+    let detail = lan.store.call(&sid).await?.ok_or_else(no_such_call)?;
+    let transcript = lan.store.transcript(&sid).await?;
+    let frame = Frame::new(&lan.health.borrow());
+    Ok(html(&headers, &call::CallPage::new(frame, &detail, transcript)))
+}
+
+/// `POST /calls/{call_sid}/retry`: the button on a call's page, with and without script.
+pub(super) async fn retry(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(sid): Path<String>,
+    body: Bytes,
+) -> Result<Redirect, PageProblem> {
+    let sid = call_sid(&sid)?;
+    let stage = form_urlencoded::parse(&body)
+        .find(|(key, _)| key == "stage")
+        .map(|(_, stage)| word("stage", &stage))
+        .transpose()?;
+    let back = Redirect::to(&format!("/calls/{sid}"));
+    match api::again(&lan, &actor, sid, stage).await {
+        Ok(_) => Ok(back),
+        // Pressed twice, or done in the meantime: the page shows how it stands.
+        Err(problem) if problem.status() == StatusCode::CONFLICT => Ok(back),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// The one page that an address on the network shows while nobody can log in.
+pub(super) fn first_run(asked_for_it: bool) -> Response {
+    let status = if asked_for_it { StatusCode::OK } else { StatusCode::FORBIDDEN };
+    (status, html(&HeaderMap::new(), &FirstRunPage { frame: Frame::plain() })).into_response()
+}
+
+/// A page that says why there is no page.
+pub(super) fn problem(problem: &Problem) -> Response {
+    let page = html(&HeaderMap::new(), &ProblemPage { frame: Frame::plain(), problem });
+    (problem.status(), page).into_response()
+}
+
+/// A [`Problem`] for a person's eyes.
+pub(super) struct PageProblem(Problem);
+
+impl<E: Into<Problem>> From<E> for PageProblem {
+    fn from(error: E) -> Self {
+        Self(error.into())
+    }
+}
+
+impl IntoResponse for PageProblem {
+    fn into_response(self) -> Response {
+        problem(&self.0)
+    }
+}
+
+/// Answers with a page, or with 304 if the viewer has it as it is.
+fn html(asked: &HeaderMap, page: &impl Template) -> Response {
+    let html = match page.render() {
+        Ok(html) => html,
+        Err(error) => {
+            error!(%error, "a page could not be written");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let etag = format!("\"{:016x}\"", assets::fnv1a(html.as_bytes(), assets::FNV_BASIS));
+    if asked.get(header::IF_NONE_MATCH).is_some_and(|known| *known == etag) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag)]).into_response();
+    }
+    ([(header::ETAG, etag)], Html(html)).into_response()
+}

@@ -1,0 +1,149 @@
+//! How the page says things: numbers, lengths, moments and reasons in words for a person.
+
+use crate::domain::{Direction, EndReason, GapReason, Party, Stage, UnixMillis, WaitingFor};
+use crate::store::Call;
+
+/// Writes a telephone number or name the way people read it.
+pub(super) fn address(address: &str) -> String {
+    if let Some(name) = address.strip_prefix("client:") {
+        return name.to_owned();
+    }
+    match address {
+        "" | "anonymous" | "+266696687" => return "withheld number".to_owned(),
+        _ => {}
+    }
+    match address.strip_prefix("+1") {
+        Some(ten) if ten.len() == 10 && ten.bytes().all(|digit| digit.is_ascii_digit()) => {
+            format!("+1 {} {} {}", &ten[..3], &ten[3..6], &ten[6..])
+        }
+        _ => address.to_owned(),
+    }
+}
+
+/// Writes a length or place as `m:ss`, or `h:mm:ss`.
+pub(super) fn clock(seconds: u64) -> String {
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    match hours {
+        0 => format!("{minutes}:{seconds:02}"),
+        _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+    }
+}
+
+/// Writes a call's length; none while it lasts, and none for a call that came to nothing.
+pub(super) fn length(call: &Call) -> Option<String> {
+    let (seconds, _) = call.duration.filter(|(seconds, _)| *seconds > 0)?;
+    Some(clock(seconds.into()))
+}
+
+/// Writes a moment in UTC, for a reader without our script, which puts it in the viewer's zone.
+pub(super) fn utc(moment: UnixMillis) -> String {
+    let moment = jiff::Timestamp::from_millisecond(moment.get()).unwrap_or(jiff::Timestamp::MAX);
+    moment.strftime("%-d %b %Y, %H:%M UTC").to_string()
+}
+
+/// Says which way a call went.
+pub(super) const fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "Incoming",
+        Direction::Outbound => "Outgoing",
+    }
+}
+
+/// Says why a call ended.
+pub(super) const fn end(reason: EndReason) -> &'static str {
+    match reason {
+        EndReason::Completed => "Ended normally",
+        EndReason::Interrupted => "The recording was interrupted before the call ended",
+        EndReason::Busy => "The other side was engaged",
+        EndReason::Failed => "Twilio could not place the call",
+        EndReason::NoAnswer => "Nobody answered",
+        EndReason::Canceled => "Withdrawn before it was answered",
+    }
+}
+
+/// Says why a call ended, in a list; nothing when that is as it should be.
+pub(super) const fn end_briefly(reason: EndReason) -> Option<&'static str> {
+    match reason {
+        EndReason::Completed => None,
+        EndReason::Interrupted => Some("interrupted"),
+        EndReason::Busy => Some("engaged"),
+        EndReason::Failed => Some("not placed"),
+        EndReason::NoAnswer => Some("no answer"),
+        EndReason::Canceled => Some("withdrawn"),
+    }
+}
+
+/// Says what a stage waits for.
+pub(super) const fn waiting(what: WaitingFor) -> &'static str {
+    match what {
+        WaitingFor::Network => "waits for the network",
+        WaitingFor::Disk => "waits for the disk",
+        WaitingFor::Twilio => "waits for Twilio",
+        WaitingFor::Recording => "waits for the recording",
+        WaitingFor::Model => "waits for a speech model",
+        WaitingFor::Clock => "waits for the right time of day",
+    }
+}
+
+/// Says why nobody is heard.
+pub(super) const fn gap(reason: GapReason) -> &'static str {
+    match reason {
+        GapReason::Lost => "never arrived",
+        GapReason::Disconnected => "missing: the stream was interrupted",
+        GapReason::Disk => "missing: the disk could not take them",
+        GapReason::Paused => "not recorded: recording was paused",
+    }
+}
+
+/// Names a party.
+pub(super) const fn party(party: Party) -> &'static str {
+    match party {
+        Party::Agent => "Agent",
+        Party::Technician => "Technician",
+    }
+}
+
+/// Names a stage.
+pub(super) const fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Fetch => "Fetch from Twilio",
+        Stage::Split => "Split the channels",
+        Stage::Transcript => "Transcript",
+        Stage::Summary => "Summary",
+        Stage::Archive => "Archive",
+        Stage::Delete => "Delete at Twilio",
+    }
+}
+
+/// Counts things.
+pub(super) fn count(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Writes milliseconds as seconds with one digit after the point.
+pub(super) fn tenths(ms: u64) -> String {
+    let tenths = (ms + 50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_people_read_them() {
+        assert_eq!(address("+15125550123"), "+1 512 555 0123");
+        assert_eq!(address("+442071838750"), "+442071838750");
+        assert_eq!(address("client:anna"), "anna");
+        assert_eq!(address(""), "withheld number");
+        assert_eq!(address("+1512555012é"), "+1512555012é");
+    }
+
+    #[test]
+    fn lengths_have_hours_only_when_they_need_them() {
+        assert_eq!(clock(0), "0:00");
+        assert_eq!(clock(63), "1:03");
+        assert_eq!(clock(3599), "59:59");
+        assert_eq!(clock(3 * 3600 + 62), "3:01:02");
+    }
+}

@@ -1,0 +1,352 @@
+//! Sealed sound on its way to a player: ranges, HEAD, and a line in the audit trail before the
+//! first byte.
+
+mod range;
+mod timeline;
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{self, RawQuery, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use tracing::error;
+
+use self::range::Wanted;
+use self::timeline::{Piece, Timeline};
+use super::LanState;
+use super::assets::{FNV_BASIS, fnv1a};
+use super::gate::Actor;
+use super::problem::Problem;
+use super::query::call_sid;
+use crate::domain::{CallSid, Party, RateHz, RecordingSid, RecordingStatus};
+use crate::store::{CallDetail, TrackRow};
+
+/// Bytes made at once: four seconds of 8 kHz, few enough to be made between two frames.
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// Which sound of a call an address names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Named {
+    /// None: both together.
+    party: Option<Party>,
+    /// None: all parts, each in its place.
+    part_no: Option<u32>,
+    rate: RateHz,
+}
+
+impl Named {
+    /// Reads `mixed.wav`, `technician_8000Hz.wav`, `agent_16000.wav` or `agent-2_8000Hz.wav`.
+    fn parse(name: &str) -> Option<Self> {
+        let name = name.strip_suffix(".wav")?;
+        if name == "mixed" {
+            return Some(Self { party: None, part_no: None, rate: RateHz::Hz8000 });
+        }
+        let (voice, rate) = name.split_once('_')?;
+        let rate = RateHz::from_hz(rate.strip_suffix("Hz").unwrap_or(rate).parse().ok()?)?;
+        let (party, part_no) = match voice.split_once('-') {
+            Some((party, part_no)) => (party, Some(part_no.parse().ok()?)),
+            None => (voice, None),
+        };
+        Some(Self { party: Some(party.parse().ok()?), part_no, rate })
+    }
+
+    /// Picks its files. One copy only, should there be several: two of the same voice are an echo.
+    fn pick(self, tracks: &[TrackRow]) -> Vec<&TrackRow> {
+        let of_party = |party: Party| {
+            let source = tracks.iter().filter(|track| track.party == party).map(|t| t.source).min();
+            tracks.iter().filter(move |track| {
+                track.party == party
+                    && Some(track.source) == source
+                    && track.rate == self.rate
+                    && track.samples > 0
+                    && self.part_no.is_none_or(|part_no| part_no == track.part_no)
+            })
+        };
+        match self.party {
+            Some(party) => of_party(party).collect(),
+            None => Party::ALL.iter().flat_map(|party| of_party(*party)).collect(),
+        }
+    }
+}
+
+/// Which voices of a call can be played now.
+pub(super) fn playable(detail: &CallDetail, party: Option<Party>) -> bool {
+    let named = Named { party, part_no: None, rate: RateHz::Hz8000 };
+    !detail.call.is_live() && !named.pick(&detail.tracks).is_empty()
+}
+
+/// `GET /api/v1/calls/{call_sid}/audio/{name}`
+pub(super) async fn audio(
+    State(state): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    extract::Path((sid, name)): extract::Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let sid = call_sid(&sid)?;
+    let named = Named::parse(&name).ok_or_else(|| {
+        let detail = "sound is named mixed.wav, or like technician_8000Hz.wav: the party, and \
+                      8000 or 16000";
+        Problem::not_found(detail)
+    })?;
+    let detail = known_call(&state, &sid).await?;
+    let tracks = named.pick(&detail.tracks);
+    if detail.call.is_live() {
+        return Err(Problem::not_yet("the call is still being recorded"));
+    }
+    if tracks.is_empty() {
+        return Err(match detail.call.recording_status {
+            RecordingStatus::Pending | RecordingStatus::Recording => {
+                Problem::not_yet("the sound of this call is not here yet")
+            }
+            RecordingStatus::Completed | RecordingStatus::Failed => {
+                Problem::not_found("the call has no such sound")
+            }
+        });
+    }
+    let (pieces, etag) = place(&state.data_dir, &tracks, named)?;
+    let open = move || Timeline::open(named.rate, pieces).map(Sound::Timeline);
+    let sound = opened(open, &sid).await?;
+    let request = Request { method, headers, query, etag, name, call_sid: sid };
+    request.answer(&state, &actor, sound).await
+}
+
+/// `GET /api/v1/calls/{call_sid}/recordings/{recording_sid}.wav`
+pub(super) async fn recording(
+    State(state): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    extract::Path((sid, name)): extract::Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let sid = call_sid(&sid)?;
+    let wanted: Option<RecordingSid> = name.strip_suffix(".wav").and_then(|sid| sid.parse().ok());
+    let detail = known_call(&state, &sid).await?;
+    let found =
+        detail.cloud_recordings.iter().find(|row| Some(&row.recording_sid) == wanted.as_ref());
+    let row = found.ok_or_else(|| Problem::not_found("the call has no such recording"))?;
+    let Some(path) = &row.path else {
+        return Err(Problem::not_yet("the recording has not been fetched from Twilio"));
+    };
+    let path = inside(&state.data_dir, path)?;
+    let open = move || {
+        let file = File::open(path)?;
+        let len_bytes = file.metadata()?.len();
+        Ok(Sound::File { file, len_bytes })
+    };
+    let sound = opened(open, &sid).await?;
+    let etag = format!("\"{}-{}\"", row.recording_sid, sound.len_bytes());
+    let request = Request { method, headers, query, etag, name, call_sid: sid };
+    request.answer(&state, &actor, sound).await
+}
+
+async fn known_call(state: &LanState, call_sid: &CallSid) -> Result<CallDetail, Problem> {
+    let detail = state.store.call(call_sid).await?;
+    detail.ok_or_else(|| Problem::not_found("no such call"))
+}
+
+/// Finds the tracks' files and places. A part asked for by its number is that file alone.
+fn place(
+    data_dir: &Path,
+    tracks: &[&TrackRow],
+    named: Named,
+) -> Result<(Vec<Piece>, String), Problem> {
+    let mut etag = FNV_BASIS;
+    let mut pieces = Vec::with_capacity(tracks.len());
+    for track in tracks {
+        let alone = named.part_no.is_some();
+        let origin = if alone { 0 } else { track.origin.at(named.rate) };
+        let path = inside(data_dir, &track.path)?;
+        etag = fnv1a(format!("{} {origin} {}\n", track.path, track.samples).as_bytes(), etag);
+        pieces.push(Piece { path, origin, samples: track.samples });
+    }
+    Ok((pieces, format!("\"{etag:016x}\"")))
+}
+
+/// Makes a path of the ledger absolute. The ledger only holds paths that stay inside; one that
+/// does not was not written by this program, and is not followed.
+fn inside(data_dir: &Path, relative: &str) -> Result<PathBuf, Problem> {
+    let path = Path::new(relative);
+    if path.components().all(|part| matches!(part, Component::Normal(_))) {
+        Ok(data_dir.join(path))
+    } else {
+        error!(path = relative, "the ledger names a file outside of the data folder");
+        Err(Problem::sound_unreadable())
+    }
+}
+
+async fn opened(
+    open: impl FnOnce() -> io::Result<Sound> + Send + 'static,
+    call_sid: &CallSid,
+) -> Result<Sound, Problem> {
+    tokio::task::spawn_blocking(open)
+        .await
+        .unwrap_or_else(|died| Err(io::Error::other(died)))
+        .map_err(|error| {
+            error!(call.sid = %call_sid, %error, "sealed sound cannot be opened");
+            Problem::sound_unreadable()
+        })
+}
+
+/// Something to send, of known length.
+#[derive(Debug)]
+enum Sound {
+    Timeline(Timeline),
+    File { file: File, len_bytes: u64 },
+}
+
+impl Sound {
+    fn len_bytes(&self) -> u64 {
+        match self {
+            Self::Timeline(timeline) => timeline.len_bytes(),
+            Self::File { len_bytes, .. } => *len_bytes,
+        }
+    }
+
+    fn read(&self, start: u64, end: u64) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Timeline(timeline) => timeline.read(start, end),
+            Self::File { file, .. } => {
+                let mut bytes = vec![0; usize::try_from(end - start).unwrap_or(0)];
+                file.read_exact_at(&mut bytes, start)?;
+                Ok(bytes)
+            }
+        }
+    }
+
+    /// The bytes from `start` up to `end`, made as the viewer takes them.
+    fn stream(self, start: u64, end: u64, call_sid: CallSid) -> Body {
+        let sound = Arc::new(self);
+        Body::from_stream(stream::try_unfold(start, move |at| {
+            let (sound, call_sid) = (Arc::clone(&sound), call_sid.clone());
+            async move {
+                if at >= end {
+                    return Ok(None);
+                }
+                let next = at.saturating_add(CHUNK_BYTES).min(end);
+                let read = tokio::task::spawn_blocking(move || sound.read(at, next)).await;
+                let chunk = read.unwrap_or_else(|died| Err(io::Error::other(died)));
+                chunk.map(|bytes| Some((bytes, next))).inspect_err(|error| {
+                    error!(call.sid = %call_sid, %error, "sealed sound ended early");
+                })
+            }
+        }))
+    }
+}
+
+/// A request for sound, as far as the answer depends on it.
+struct Request {
+    method: Method,
+    headers: HeaderMap,
+    query: Option<String>,
+    etag: String,
+    name: String,
+    call_sid: CallSid,
+}
+
+impl Request {
+    async fn answer(
+        self,
+        state: &LanState,
+        actor: &Actor,
+        sound: Sound,
+    ) -> Result<Response, Problem> {
+        let len_bytes = sound.len_bytes();
+        let head = self.method == Method::HEAD;
+        // A range has a meaning for GET alone.
+        let wanted =
+            if head { Wanted::Whole } else { Wanted::parse(&self.headers, len_bytes, &self.etag) };
+        let (start, end) = match wanted {
+            Wanted::Whole => (0, len_bytes),
+            Wanted::Part(start, end) => (start, end),
+            Wanted::BeyondTheEnd => {
+                let mut response = Problem::beyond_the_end(len_bytes).into_response();
+                put(&mut response, header::CONTENT_RANGE, &format!("bytes */{len_bytes}"));
+                return Ok(response);
+            }
+        };
+        let download = self.wants_download();
+        if !head {
+            let action = if download { "download" } else { "play" };
+            state.audit(actor, action, &self.call_sid, &self.name).await?;
+        }
+        let body =
+            if head { Body::empty() } else { sound.stream(start, end, self.call_sid.clone()) };
+        let mut response = body.into_response();
+        put(&mut response, header::CONTENT_TYPE, "audio/wav");
+        put(&mut response, header::ACCEPT_RANGES, "bytes");
+        put(&mut response, header::CONTENT_LENGTH, &(end - start).to_string());
+        put(&mut response, header::ETAG, &self.etag);
+        if let Wanted::Part(start, end) = wanted {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            let range = format!("bytes {start}-{}/{len_bytes}", end - 1);
+            put(&mut response, header::CONTENT_RANGE, &range);
+        }
+        if download {
+            // The sid and the name are letters, digits, `-`, `_` and `.`: nothing to quote.
+            let file_name = format!("attachment; filename=\"{}_{}\"", self.call_sid, self.name);
+            put(&mut response, header::CONTENT_DISPOSITION, &file_name);
+        }
+        Ok(response)
+    }
+
+    fn wants_download(&self) -> bool {
+        let query = self.query.as_deref().unwrap_or_default();
+        form_urlencoded::parse(query.as_bytes())
+            .any(|(key, value)| key == "download" && value == "1")
+    }
+}
+
+fn put(response: &mut Response, name: header::HeaderName, value: &str) {
+    // All values here are made of digits, sids and fixed words.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_named_as_its_file_is() {
+        let named = |party, part_no, rate| Some(Named { party, part_no, rate });
+        let technician = Some(Party::Technician);
+        assert_eq!(Named::parse("mixed.wav"), named(None, None, RateHz::Hz8000));
+        for name in ["technician_8000Hz.wav", "technician_8000.wav"] {
+            assert_eq!(Named::parse(name), named(technician, None, RateHz::Hz8000), "{name}");
+        }
+        let second = named(Some(Party::Agent), Some(2), RateHz::Hz16000);
+        assert_eq!(Named::parse("agent-2_16000Hz.wav"), second);
+        for name in [
+            "mixed",
+            "mixed_8000Hz.wav",
+            "boss_8000Hz.wav",
+            "agent_44100Hz.wav",
+            "agent.wav",
+            "agent-x_8000Hz.wav",
+            "../agent_8000Hz.wav",
+            "",
+        ] {
+            assert_eq!(Named::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_data_folder_is_not_followed() {
+        let data_dir = Path::new("/data");
+        assert_eq!(inside(data_dir, "a/b.wav").unwrap(), Path::new("/data/a/b.wav"));
+        for path in ["/etc/passwd", "../x", "a/../../x"] {
+            assert!(inside(data_dir, path).is_err(), "{path}");
+        }
+    }
+}

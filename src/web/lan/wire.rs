@@ -1,0 +1,312 @@
+//! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
+
+use serde::Serialize;
+
+use crate::domain::{CallSid, EndReason, Samples8k, UnixMillis, WaitingFor};
+use crate::store::{self, Backlog, CallDetail, CloudRecordingRow, GapRow, TrackRow, TranscriptRow};
+use crate::transcribe::LiveSegment;
+use crate::web::health;
+
+/// A moment as the API writes it: RFC 3339 in UTC.
+pub(super) fn rfc3339(moment: UnixMillis) -> String {
+    // Only a row that no clock wrote lies outside of the calendar.
+    jiff::Timestamp::from_millisecond(moment.get()).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a call is far shorter than 2^53 ms")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+/// A page of calls.
+#[derive(Debug, Serialize)]
+pub(super) struct Calls {
+    pub(super) calls: Vec<Call>,
+    pub(super) next_cursor: Option<String>,
+}
+
+/// A call.
+#[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the contract's name of the key")]
+pub(super) struct Call {
+    call_sid: String,
+    direction: &'static str,
+    from: String,
+    to: String,
+    created_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+    duration_s: Option<u32>,
+    duration_source: Option<&'static str>,
+    end_reason: Option<&'static str>,
+    recording_status: &'static str,
+    transcript_status: &'static str,
+    summary_status: &'static str,
+    archive_status: &'static str,
+    last_error: Option<String>,
+    retry_count: u32,
+    waiting_for: Option<&'static str>,
+    next_attempt_at: Option<String>,
+    tracks: Vec<Track>,
+    cloud_recordings: Vec<CloudRecording>,
+    /// `null`: no stage of this version makes one.
+    summary: (),
+}
+
+#[derive(Debug, Serialize)]
+struct Track {
+    party: &'static str,
+    source: &'static str,
+    rate_hz: u32,
+    duration_s: f64,
+    bytes: u64,
+    sha256: Option<String>,
+    gaps: Vec<Gap>,
+    url: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Gap {
+    start_s: f64,
+    end_s: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct CloudRecording {
+    recording_sid: String,
+    status: String,
+    channels: Option<u32>,
+    duration_s: Option<u32>,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    twilio_deleted_at: Option<String>,
+    url: Option<String>,
+}
+
+impl From<CallDetail> for Call {
+    fn from(detail: CallDetail) -> Self {
+        let CallDetail { call, stages: _, tracks, gaps, cloud_recordings } = detail;
+        let sid = &call.call_sid;
+        let tracks: Vec<Track> =
+            tracks.iter().map(|track| Track::new(sid, track, &tracks, &gaps)).collect();
+        let cloud_recordings =
+            cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
+        Self { tracks, cloud_recordings, ..Self::bare(call) }
+    }
+}
+
+impl Call {
+    fn bare(call: store::Call) -> Self {
+        Self {
+            call_sid: call.call_sid.to_string(),
+            direction: call.direction.as_str(),
+            from: call.from_number,
+            to: call.to_number,
+            created_at: rfc3339(call.created_at),
+            started_at: call.started_at.map(rfc3339),
+            ended_at: call.ended_at.map(rfc3339),
+            duration_s: call.duration.map(|(seconds, _)| seconds),
+            duration_source: call.duration.map(|(_, source)| source.as_str()),
+            end_reason: call.end_reason.map(EndReason::as_str),
+            recording_status: call.recording_status.as_str(),
+            transcript_status: call.transcript_status.as_str(),
+            summary_status: call.summary_status.as_str(),
+            archive_status: call.archive_status.as_str(),
+            last_error: call.last_error,
+            retry_count: call.retry_count,
+            waiting_for: call.waiting_for.map(WaitingFor::as_str),
+            next_attempt_at: call.next_attempt_at.map(rfc3339),
+            tracks: Vec::new(),
+            cloud_recordings: Vec::new(),
+            summary: (),
+        }
+    }
+}
+
+impl Track {
+    fn new(call: &CallSid, track: &TrackRow, all: &[TrackRow], gaps: &[GapRow]) -> Self {
+        let rate_hz = track.rate.get();
+        let same = |other: &&TrackRow| (other.party, other.rate) == (track.party, track.rate);
+        // The plain name is the party's whole timeline; a part among several has its number in it,
+        // so that `bytes` and `sha256` are those of what the address gives.
+        let part = match all.iter().filter(same).count() {
+            1 => String::new(),
+            _ => format!("-{}", track.part_no),
+        };
+        let of_track = |gap: &&GapRow| (gap.party, gap.source) == (track.party, track.source);
+        Self {
+            party: track.party.as_str(),
+            source: track.source.as_str(),
+            rate_hz,
+            duration_s: seconds(track.samples * 1000 / u64::from(rate_hz)),
+            bytes: track.size_bytes,
+            sha256: track.sha256.clone(),
+            gaps: gaps.iter().filter(of_track).map(Gap::from).collect(),
+            url: format!("/api/v1/calls/{call}/audio/{}{part}_{rate_hz}Hz.wav", track.party),
+        }
+    }
+}
+
+impl From<&GapRow> for Gap {
+    fn from(gap: &GapRow) -> Self {
+        let seconds = |place: Samples8k| seconds(place.as_millis());
+        Self { start_s: seconds(gap.start), end_s: seconds(gap.end) }
+    }
+}
+
+impl CloudRecording {
+    fn new(call: &CallSid, row: CloudRecordingRow) -> Self {
+        let sid = row.recording_sid;
+        let url = format!("/api/v1/calls/{call}/recordings/{sid}.wav");
+        Self {
+            recording_sid: sid.to_string(),
+            status: row.status,
+            channels: row.channels,
+            duration_s: row.duration_s,
+            bytes: row.size_bytes,
+            sha256: row.sha256,
+            twilio_deleted_at: row.twilio_deleted_at.map(rfc3339),
+            url: row.path.map(|_| url),
+        }
+    }
+}
+
+/// A call's conversation.
+#[derive(Debug, Serialize)]
+pub(super) struct Transcript {
+    call_sid: String,
+    language: String,
+    model: String,
+    source: &'static str,
+    segments: Vec<Segment>,
+}
+
+#[derive(Debug, Serialize)]
+struct Segment {
+    speaker: &'static str,
+    start_s: f64,
+    end_s: f64,
+    text: String,
+    confidence: f64,
+}
+
+impl Transcript {
+    /// Takes what the ledger holds for `call`.
+    pub(super) fn new(call: &CallSid, row: TranscriptRow) -> Self {
+        let segments = row.segments.into_iter().map(|segment| Segment {
+            speaker: segment.party.as_str(),
+            start_s: seconds(segment.start_ms),
+            end_s: seconds(segment.end_ms),
+            text: segment.text,
+            confidence: segment.confidence,
+        });
+        Self {
+            call_sid: call.to_string(),
+            language: row.language,
+            model: row.model,
+            source: row.source.as_str(),
+            segments: segments.collect(),
+        }
+    }
+}
+
+/// Something said in a call in progress.
+#[derive(Debug, Serialize)]
+pub(super) struct Live {
+    /// Its place among all that was said; the same again replaces it.
+    n: usize,
+    #[serde(flatten)]
+    segment: Segment,
+}
+
+impl Live {
+    /// Takes the `n`th thing said.
+    pub(super) fn new(n: usize, segment: LiveSegment) -> Self {
+        let segment = Segment {
+            speaker: segment.party.as_str(),
+            start_s: seconds(segment.start_ms),
+            end_s: seconds(segment.end_ms),
+            text: segment.text,
+            confidence: segment.confidence,
+        };
+        Self { n, segment }
+    }
+}
+
+/// How far behind the speakers the words of a call in progress are.
+#[derive(Debug, Serialize)]
+pub(super) struct LiveStatus {
+    /// None while the words of this call are not being written down.
+    pub(super) lag_s: Option<f64>,
+}
+
+/// The appliance's health.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    ready: bool,
+    live_calls: u32,
+    version: &'static str,
+    checks: Vec<Check>,
+}
+
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    state: &'static str,
+    detail: String,
+    fix: Option<String>,
+}
+
+impl From<&health::Health> for Health {
+    fn from(health: &health::Health) -> Self {
+        let checks = health.checks.iter().map(|check| Check {
+            name: check.name.clone(),
+            state: check.state.as_str(),
+            detail: check.detail.clone(),
+            fix: check.fix.clone(),
+        });
+        Self {
+            status: health.worst().as_str(),
+            ready: health.ready,
+            live_calls: health.live_calls,
+            version: env!("CARGO_PKG_VERSION"),
+            checks: checks.collect(),
+        }
+    }
+}
+
+/// What is undone.
+#[derive(Debug, Serialize)]
+pub(super) struct Queue {
+    pub(super) live_calls: u32,
+    pub(super) stages: Vec<QueuedStage>,
+}
+
+/// What is undone in one stage.
+#[derive(Debug, Serialize)]
+pub(super) struct QueuedStage {
+    stage: &'static str,
+    pending: u64,
+    processing: u64,
+    failed: u64,
+    oldest_at: Option<String>,
+}
+
+impl From<Backlog> for QueuedStage {
+    fn from(backlog: Backlog) -> Self {
+        Self {
+            stage: backlog.stage.as_str(),
+            pending: backlog.pending,
+            processing: backlog.processing,
+            failed: backlog.failed,
+            oldest_at: backlog.oldest.map(rfc3339),
+        }
+    }
+}
+
+/// Stages that are due again.
+#[derive(Debug, Serialize)]
+pub(super) struct Queued {
+    pub(super) queued: Vec<&'static str>,
+}

@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use axum::routing::get;
+use axum::{Extension, Router};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Ends, Limits, Listener, serve};
+
+const DEADLINE: Duration = Duration::from_secs(10);
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+struct Open {
+    address: std::net::SocketAddr,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+async fn open(router: Router, limits: Limits) -> Open {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let (its_stop, its_tasks) = (stop.clone(), tasks.clone());
+    let accepting = tasks.spawn(async move {
+        serve(Listener::Tcp(listener), router, limits, its_stop, &its_tasks).await;
+    });
+    Open { address, stop, tasks, accepting }
+}
+
+impl Open {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    async fn ends(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(DEADLINE, self.tasks.wait()).await.expect("all connections end");
+        self.accepting.await.unwrap();
+    }
+}
+
+async fn read_until(stream: &mut (impl AsyncReadExt + Unpin), end: &str) -> String {
+    let mut text = String::new();
+    let mut buffer = [0; 1024];
+    while !text.contains(end) {
+        let count =
+            tokio::time::timeout(DEADLINE, stream.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(count > 0, "ended after {text:?}");
+        text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+    }
+    text
+}
+
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut text = String::new();
+    tokio::time::timeout(DEADLINE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_request_knows_both_ends_of_its_connection() {
+    let router = Router::new().route(
+        "/",
+        get(|Extension(ends): Extension<Ends>| async move {
+            format!("{} {}.", ends.local, ends.remote)
+        }),
+    );
+    let open = open(router, Limits::DOOR).await;
+    let mut stream = open.connect().await;
+    stream.write_all(REQUEST).await.unwrap();
+    let mine = stream.local_addr().unwrap();
+    let answer = read_until(&mut stream, &format!("{mine}.")).await;
+    assert!(answer.ends_with(&format!("{} {mine}.", open.address)), "{answer}");
+    open.ends().await;
+}
+
+#[tokio::test]
+async fn a_socket_file_is_served_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin.sock");
+    let listener = UnixListener::bind(&path).unwrap();
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let (its_stop, its_tasks) = (stop.clone(), tasks.clone());
+    let router = Router::new()
+        .route("/", get(|ends: Option<Extension<Ends>>| async move { format!("{ends:?}.") }));
+    tasks.spawn(async move {
+        serve(Listener::Unix(listener), router, Limits::DOOR, its_stop, &its_tasks).await;
+    });
+    let mut stream = UnixStream::connect(&path).await.unwrap();
+    stream.write_all(REQUEST).await.unwrap();
+    read_until(&mut stream, "None.").await;
+    stop.cancel();
+    tasks.close();
+    tokio::time::timeout(DEADLINE, tasks.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let limits = Limits { head_timeout: Duration::from_millis(50), ..Limits::DOOR };
+    let open = open(Router::new(), limits).await;
+    let mut stream = open.connect().await;
+    stream.write_all(b"GET / HTTP/1.1\r\nHos").await.unwrap();
+    read_to_end(&mut stream).await;
+    open.ends().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let open = open(Router::new(), Limits::DOOR).await;
+    let mut stream = open.connect().await;
+    let filling = "x".repeat(17 * 1024);
+    stream.write_all(format!("GET /{filling} HTTP/1.1\r\n").as_bytes()).await.unwrap();
+    read_until(&mut stream, "HTTP/1.1 4").await;
+    open.ends().await;
+}
+
+#[tokio::test]
+async fn one_connection_too_many_waits_until_another_ends() {
+    let limits = Limits { connections_max: 1, ..Limits::DOOR };
+    let open = open(Router::new().route("/", get(async || "hello")), limits).await;
+    let mut first = open.connect().await;
+    first.write_all(REQUEST).await.unwrap();
+    read_until(&mut first, "hello").await;
+    let mut second = open.connect().await;
+    second.write_all(REQUEST).await.unwrap();
+    drop(first);
+    read_until(&mut second, "hello").await;
+    open.ends().await;
+}
+
+#[tokio::test]
+async fn an_answer_under_way_is_finished_when_told_to_stop() {
+    let (entered, is_in) = oneshot::channel();
+    let (go_on, told) = oneshot::channel::<()>();
+    let parts = std::sync::Arc::new(std::sync::Mutex::new(Some((entered, told))));
+    let router = Router::new().route(
+        "/",
+        get(move || {
+            let parts = parts.lock().unwrap().take();
+            async move {
+                let (entered, told) = parts.unwrap();
+                entered.send(()).unwrap();
+                told.await.unwrap();
+                "finished"
+            }
+        }),
+    );
+    let open = open(router, Limits::DOOR).await;
+    let mut busy = open.connect().await;
+    let mut idle = open.connect().await;
+    busy.write_all(REQUEST).await.unwrap();
+    is_in.await.unwrap();
+    open.stop.cancel();
+    assert_eq!(read_to_end(&mut idle).await, "", "an idle connection is closed");
+    go_on.send(()).unwrap();
+    assert!(read_to_end(&mut busy).await.ends_with("finished"));
+    open.ends().await;
+}
