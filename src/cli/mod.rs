@@ -1,11 +1,158 @@
-//! Room cli.
+//! The command line: one file per command, each with its arguments and what it does.
+//!
+//! Invariant: answers go to standard output, everything else to standard error or the journal;
+//! the exit code is 0 done, 1 failed, 64 bad usage or configuration, 69 appliance not reachable.
+//!
+//! Not here: what a command does beyond reading its arguments and printing its answer.
 
+mod admin;
+mod calls;
+mod check_config;
+mod exit;
+mod generate;
+mod output;
+mod retry;
+mod run;
+mod simulate;
+mod status;
+mod transcribe;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, Environment, Lookup as _, Sources};
+use crate::telemetry;
+use exit::Failure;
+
+/// Records a field office's Twilio calls on its own box, transcribes them there, and loses nothing.
+#[derive(Debug, Parser)]
+#[command(name = "fieldtape", version, max_term_width = 100)]
+struct Cli {
+    /// Configuration file [default: $FIELDTAPE_CONFIG, else /etc/fieldtape/config.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// What is logged, as tracing filters [default: $FIELDTAPE_LOG, else info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+
+    /// How log lines look when they do not go to the journal
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
+    log_format: LogFormat,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the appliance
+    Run,
+    /// Transcribe one WAV file, offline, without the appliance
+    Transcribe(transcribe::Args),
+    /// Play a stereo WAV into a running appliance as Twilio does
+    Simulate(simulate::Args),
+    /// Say how the appliance is
+    Status(status::Args),
+    /// List or show calls
+    #[command(subcommand)]
+    Calls(calls::Args),
+    /// Try failed stages again
+    Retry(retry::Args),
+    /// Check the configuration and say everything that is wrong with it
+    CheckConfig,
+    /// Print a completion script
+    Completions(generate::CompletionsArgs),
+    /// Write the manual pages into a folder
+    Man(generate::ManArgs),
+    /// The speech process; started by the appliance
+    #[command(hide = true)]
+    SpeechWorker,
+}
+
+/// What every command is given.
+struct Context {
+    config: Option<PathBuf>,
+}
+
+impl Context {
+    fn config(&self) -> Result<Config, Failure> {
+        load(self.config.clone()).map_err(|problems| Failure::Config(problems.to_string()))
+    }
+}
+
+fn load(file: Option<PathBuf>) -> Result<Config, crate::config::Problems> {
+    Config::load(&Sources { file, environment: &Environment })
+}
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("speech-worker") {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A closed terminal is no reason to fail differently.
+            let _ = error.print();
+            return if error.use_stderr() {
+                ExitCode::from(exit::USAGE)
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
+    if matches!(cli.command, Command::SpeechWorker) {
         return crate::transcribe::worker::main();
     }
-    ExitCode::SUCCESS
+    let result = set_log(&cli).and_then(|()| dispatch(cli));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn set_log(cli: &Cli) -> Result<(), Failure> {
+    let quiet = !matches!(cli.command, Command::Run);
+    let filter = cli.log.clone().or_else(|| Environment.get("FIELDTAPE_LOG"));
+    let options = telemetry::Options {
+        format: match cli.log_format {
+            LogFormat::Auto => telemetry::Format::Auto,
+            LogFormat::Text => telemetry::Format::Text,
+            LogFormat::Json => telemetry::Format::Json,
+        },
+        filter: filter.unwrap_or_else(|| if quiet { "warn" } else { "info" }.to_owned()),
+    };
+    telemetry::init(&options).map_err(|error| Failure::Usage(error.to_string()))
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let context = Context { config: cli.config };
+    match cli.command {
+        Command::Run => run::run(&context),
+        Command::Transcribe(args) => transcribe::run(args),
+        Command::Simulate(args) => simulate::run(&context, args),
+        Command::Status(args) => status::run(&context, &args),
+        Command::Calls(args) => calls::run(&context, &args),
+        Command::Retry(args) => retry::run(&context, &args),
+        Command::CheckConfig => check_config::run(&context),
+        Command::Completions(args) => generate::completions(&args),
+        Command::Man(args) => generate::man(&args),
+        Command::SpeechWorker => Ok(()),
+    }
+}
+
+/// Runs a future on a runtime of its own, as small as a command needs.
+fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Failed(format!("no async runtime: {error}")))?
+        .block_on(future)
 }

@@ -1,1 +1,121 @@
-//! Room daemon.
+//! The appliance: builds the house up the stair, runs it, takes it down in reverse.
+//!
+//! Invariants: systemd hears READY only when the ports are bound and the ledger is open; while the
+//! data folder cannot be used the appliance stays up, says so, and answers Twilio so that calls
+//! connect; a task that ends unasked ends the process, loudly. The order of birth and death is
+//! the one function [`run`] and what it calls, in reading order.
+
+mod doors;
+mod health;
+mod house;
+mod signals;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use sd_notify::NotifyState;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{Config, Problems};
+use crate::web::door::Settings;
+use crate::web::serve::Listener;
+
+pub use signals::Signals;
+
+/// Reads the configuration again.
+pub type Reload = Box<dyn Fn() -> Result<Config, Problems> + Send>;
+
+/// The two bound ports.
+struct Ports {
+    lan: Listener,
+    twilio: Listener,
+}
+
+/// Runs the appliance until a signal stops it.
+pub async fn run(config: Config, reload: Reload) -> anyhow::Result<()> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    for warning in &config.warnings {
+        tracing::warn!(event = "config.ignored", "{warning}");
+    }
+    let ports = bind(&config).await?;
+    let (lan, twilio) = (ports.lan.address(), ports.twilio.address());
+    tracing::info!(event = "started", "the page is at http://{lan}/, Twilio's door at {twilio}");
+    let stop = CancellationToken::new();
+    let (settings, seen) = watch::channel(doors::settings(&config));
+    let mut signals = Signals::listen(stop.clone(), settings, reload)?;
+    let ports = Arc::new(ports);
+    let served = async {
+        let Some(house) = open_or_wait(&config, &clock, &ports, &seen, &stop).await? else {
+            return Ok(());
+        };
+        house.run(ports, seen, stop.clone()).await
+    };
+    tokio::select! {
+        result = served => result,
+        error = signals.run() => Err(error),
+    }
+}
+
+async fn bind(config: &Config) -> anyhow::Result<Ports> {
+    let bind = async |what: &str, address| {
+        TcpListener::bind(address).await.map(Listener::Tcp).with_context(|| {
+            format!("{what} = \"{address}\" cannot be listened on: is another program there?")
+        })
+    };
+    Ok(Ports {
+        lan: bind("server.lan_listen", config.server.lan_listen).await?,
+        twilio: bind("server.twilio_listen", config.server.twilio_listen).await?,
+    })
+}
+
+/// Opens the data folder; while it cannot be used, serves without it and tries again. None when
+/// told to stop meanwhile.
+async fn open_or_wait(
+    config: &Config,
+    clock: &SharedClock,
+    ports: &Arc<Ports>,
+    settings: &watch::Receiver<Settings>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<house::House>> {
+    let mut degraded: Option<doors::Degraded> = None;
+    loop {
+        match house::House::open(config, clock, stop).await {
+            Ok(house) => {
+                if let Some(degraded) = degraded {
+                    tracing::info!(event = "recovered", "the data folder can be used again");
+                    degraded.close().await;
+                }
+                return Ok(Some(house));
+            }
+            Err(error) if degraded.is_none() => {
+                let text = format!("{error:#}");
+                tracing::error!(
+                    event = "degraded", error = %text,
+                    "nothing can be recorded here: {text}; calls are connected and recorded at Twilio only, and the folder is tried again every {} s",
+                    doors::OPEN_AGAIN.as_secs()
+                );
+                let status = format!("DEGRADED: nothing can be recorded here: {text}");
+                // Without systemd there is nobody to tell.
+                let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+                degraded = Some(doors::Degraded::open(text, clock, ports, settings));
+            }
+            Err(_) => {
+                // Without systemd there is nobody to tell; the loop itself is the sign of life.
+                let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {
+                if let Some(degraded) = degraded {
+                    degraded.close().await;
+                }
+                return Ok(None);
+            }
+            () = tokio::time::sleep(doors::OPEN_AGAIN) => {}
+        }
+    }
+}

@@ -227,23 +227,6 @@ impl Store {
         })
         .await
     }
-
-    /// Makes every failed stage of every call due again; returns how many.
-    pub async fn retry_all_failed(&self, now: UnixMillis) -> Result<u32, StoreError> {
-        self.write(move |tx| {
-            let mut failed =
-                tx.prepare("select distinct call_id from stages where status = 'failed'")?;
-            let calls = failed.query_map([], |row| row.get(0).map(CallId))?;
-            let mut count = 0;
-            for call in calls.collect::<Result<Vec<_>, _>>()? {
-                if let Retried::Queued(stages) = retry_call(tx, call, None, now)? {
-                    count += u32::try_from(stages.len()).unwrap_or(u32::MAX);
-                }
-            }
-            Ok(count)
-        })
-        .await
-    }
 }
 
 fn retry_call(

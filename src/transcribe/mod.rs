@@ -42,7 +42,7 @@ pub use conversation::{Said, Turn, merge, turns};
 pub use file::{FileError, FileJob, FileText, Progress, transcribe_file};
 pub use formats::{BadFormat, Format, Transcript};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};
-pub use models::{DETECTOR_FILE, ModelError, ModelFiles};
+pub use models::{DETECTOR_FILE, ModelError, ModelFiles, model_dirs};
 pub use segment::{LiveText, Segment, TrackText};
 pub use speech::{IDLE, LiveJob, Options, PATIENCE, Speech, SpeechError, TrackJob};
 pub use work::{TranscriptWork, TranscriptWorkOptions};

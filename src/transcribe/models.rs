@@ -75,6 +75,21 @@ impl ModelFiles {
     }
 }
 
+/// Lists where models are looked for: the data folder, beside the program, the system's folder,
+/// and the folder the program was started in.
+pub fn model_dirs(data_dir: Option<&Path>) -> Vec<PathBuf> {
+    // A program that cannot say where it is has one place fewer.
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|program| Some(program.parent()?.parent()?.join("share/fieldtape/models")));
+    data_dir
+        .map(|folder| folder.join("models"))
+        .into_iter()
+        .chain(beside)
+        .chain([PathBuf::from("/usr/share/fieldtape/models"), PathBuf::from("models")])
+        .collect()
+}
+
 /// Opens the first of `paths` that exists, and sees that it is a ggml file.
 fn open_first(paths: impl IntoIterator<Item = PathBuf>) -> Result<(PathBuf, File), ModelError> {
     let mut looked_at = Vec::new();

@@ -76,7 +76,7 @@ pub struct Ends {
 /// On `stop` no further connection is taken, requests under way are answered, idle connections
 /// are closed. It returns at once then; `tasks` tells when the last answer is out.
 pub async fn serve(
-    listener: Listener,
+    listener: &Listener,
     router: Router,
     limits: Limits,
     stop: CancellationToken,
@@ -122,6 +122,15 @@ enum Accepted {
 }
 
 impl Listener {
+    /// Returns where it listens, in words.
+    pub fn address(&self) -> String {
+        let address = match self {
+            Self::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
+            Self::Unix(listener) => listener.local_addr().map(|address| format!("{address:?}")),
+        };
+        address.unwrap_or_else(|error| error.to_string())
+    }
+
     async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Tcp(listener) => {

@@ -102,7 +102,7 @@ pub(super) fn check_account(
 }
 
 fn gatekeeper(state: &DoorState) -> Result<Gatekeeper, Turned> {
-    state.gatekeeper.clone().ok_or_else(|| Turned::Away {
+    state.settings.borrow().gatekeeper.clone().ok_or_else(|| Turned::Away {
         why: "twilio.account_sid, twilio.auth_token and server.public_url are not all set"
             .to_owned(),
     })

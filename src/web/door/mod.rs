@@ -17,6 +17,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::capture::Recorder;
@@ -68,13 +69,20 @@ pub struct Inside {
     pub recorder: Recorder,
 }
 
-/// What the door needs.
-#[derive(Clone)]
-pub struct DoorState {
+/// What a reload may change.
+#[derive(Debug, Clone)]
+pub struct Settings {
     /// Whom to let in; nobody while the account or the token is not set.
     pub gatekeeper: Option<Gatekeeper>,
     /// How to answer.
     pub answering: Answering,
+}
+
+/// What the door needs.
+#[derive(Clone)]
+pub struct DoorState {
+    /// Whom to let in and how to answer, as it stands now.
+    pub settings: watch::Receiver<Settings>,
     /// The ledger and the recorder; none while the data folder is missing, read-only or full.
     pub inside: Option<Inside>,
     /// The time.

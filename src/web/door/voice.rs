@@ -10,7 +10,7 @@ use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 
 use super::gate::{Signed, Turned, check_account};
-use super::{DoorState, Gatekeeper, LEDGER_PATIENCE};
+use super::{Answering, DoorState, Gatekeeper, LEDGER_PATIENCE};
 use crate::domain::{Origin, last_four};
 use crate::store::NewCall;
 use crate::twilio::twiml::{
@@ -40,7 +40,8 @@ pub(super) async fn voice(
         "{sid} asks what to do ({} from {from})", request.direction()
     );
     let token = announce(&state, &request).await;
-    let document = document(&state, &gatekeeper, &request, token.as_deref());
+    let answering = state.settings.borrow().answering.clone();
+    let document = document(&answering, &gatekeeper, &request, token.as_deref());
     Ok(([(header::CONTENT_TYPE, "text/xml")], document.to_xml()).into_response())
 }
 
@@ -103,12 +104,11 @@ pub(super) fn token_hash(token: &str) -> String {
 
 /// Announces, begins to record, connects: in this order, in every document.
 fn document(
-    state: &DoorState,
+    answering: &Answering,
     gatekeeper: &Gatekeeper,
     request: &VoiceRequest,
     token: Option<&str>,
 ) -> Document {
-    let answering = &state.answering;
     let public_url = &gatekeeper.public_url;
     let mut document = Document::new();
     if !answering.announcement.trim().is_empty() {
@@ -130,7 +130,7 @@ fn document(
         let status_callback = public_url.callback("/twilio/recording-status");
         document = document.then(Recording { status_callback });
     }
-    connect(state, request, document)
+    connect(answering, request, document)
 }
 
 fn stream(gatekeeper: &Gatekeeper, token: &str) -> Result<Stream, TwimlError> {
@@ -144,8 +144,7 @@ fn stream(gatekeeper: &Gatekeeper, token: &str) -> Result<Stream, TwimlError> {
     .with_parameter(TOKEN_PARAMETER, token)
 }
 
-fn connect(state: &DoorState, request: &VoiceRequest, document: Document) -> Document {
-    let answering = &state.answering;
+fn connect(answering: &Answering, request: &VoiceRequest, document: Document) -> Document {
     let (nouns, caller_id) = match request.origin() {
         // The agent's browser has said whom to ring.
         Origin::Client if request.to.is_empty() => (Vec::new(), None),

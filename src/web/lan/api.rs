@@ -147,6 +147,7 @@ pub(super) async fn again(
         Retried::Queued(stages) => {
             let names: Vec<&str> = stages.iter().map(|stage| stage.as_str()).collect();
             lan.audit(actor, "retry", &sid, &names.join(" ")).await?;
+            lan.due.ring();
             Ok(stages)
         }
         Retried::NothingFailed => Err(Problem::not_yet("nothing of this call waits for a retry")),

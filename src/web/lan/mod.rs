@@ -9,6 +9,7 @@
 
 mod api;
 mod assets;
+mod degraded;
 mod gate;
 mod live;
 mod pages;
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub use self::degraded::degraded_router;
 pub(in crate::web) use self::gate::Actor;
 pub use self::gate::Gate;
 
@@ -37,6 +39,7 @@ use self::problem::Problem;
 use super::health::Health;
 use crate::clock::SharedClock;
 use crate::domain::CallSid;
+use crate::pipeline::Due;
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::LiveBoard;
 
@@ -57,6 +60,8 @@ pub struct LanState {
     pub board: LiveBoard,
     /// The time.
     pub clock: SharedClock,
+    /// Rung when a stage has been made due.
+    pub due: Due,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
     /// Cancelled when the appliance stops, so that live streams end.

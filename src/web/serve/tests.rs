@@ -26,7 +26,7 @@ async fn open(router: Router, limits: Limits) -> Open {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let (its_stop, its_tasks) = (stop.clone(), tasks.clone());
     let accepting = tasks.spawn(async move {
-        serve(Listener::Tcp(listener), router, limits, its_stop, &its_tasks).await;
+        serve(&Listener::Tcp(listener), router, limits, its_stop, &its_tasks).await;
     });
     Open { address, stop, tasks, accepting }
 }
@@ -89,7 +89,7 @@ async fn a_socket_file_is_served_too() {
     let router = Router::new()
         .route("/", get(|ends: Option<Extension<Ends>>| async move { format!("{ends:?}.") }));
     tasks.spawn(async move {
-        serve(Listener::Unix(listener), router, Limits::DOOR, its_stop, &its_tasks).await;
+        serve(&Listener::Unix(listener), router, Limits::DOOR, its_stop, &its_tasks).await;
     });
     let mut stream = UnixStream::connect(&path).await.unwrap();
     stream.write_all(REQUEST).await.unwrap();

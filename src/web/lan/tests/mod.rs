@@ -21,6 +21,7 @@ use super::{Gate, LanState, router};
 use crate::audio::wav_header;
 use crate::clock::ManualClock;
 use crate::domain::*;
+use crate::pipeline::Due;
 use crate::store::*;
 use crate::transcribe::LiveBoard;
 use crate::web::health::{Check, CheckState, Health};
@@ -106,6 +107,7 @@ impl Office {
             data_dir: folder.path().to_owned(),
             board: board.clone(),
             clock: clock.clone(),
+            due: Due::default(),
             health: watched,
             stopping: CancellationToken::new(),
         };

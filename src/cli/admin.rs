@@ -1,0 +1,87 @@
+//! The command line's way to the running appliance: its API, over the admin socket.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::Context;
+use super::exit::Failure;
+
+/// How long the appliance may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The appliance, as the command line sees it.
+pub(super) struct Appliance {
+    client: reqwest::Client,
+    socket: String,
+}
+
+impl Appliance {
+    /// Takes the socket's place from the configuration.
+    pub(super) fn new(context: &Context) -> Result<Self, Failure> {
+        let socket = context.config()?.server.admin_socket;
+        let client = reqwest::Client::builder()
+            .unix_socket(socket.clone())
+            .timeout(PATIENCE)
+            .build()
+            .map_err(|error| Failure::Failed(format!("no HTTP client: {error}")))?;
+        Ok(Self { client, socket: socket.display().to_string() })
+    }
+
+    /// Asks.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.client.get(url(path))).await
+    }
+
+    /// Asks for text.
+    pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
+        let response = self.send(self.client.get(url(path))).await?;
+        response.text().await.map_err(|error| Failure::Failed(error.to_string()))
+    }
+
+    /// Tells.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> Result<T, Failure> {
+        self.answer(self.client.post(url(path)).json(body)).await
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
+        let response = self.send(request).await?;
+        response
+            .json()
+            .await
+            .map_err(|error| Failure::Failed(format!("the appliance's answer: {error}")))
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let problem: Value = response.json().await.unwrap_or_default();
+        let detail = problem.get("detail").and_then(Value::as_str);
+        let detail = detail.map_or_else(|| format!("HTTP {status}"), str::to_owned);
+        Err(Failure::Failed(detail))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let cause = std::iter::successors(std::error::Error::source(error), |e| e.source()).last();
+        let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        Failure::Unreachable(format!(
+            "the appliance cannot be reached at {} ({cause}): is `fieldtape run` running, with this configuration and this user?",
+            self.socket
+        ))
+    }
+}
+
+fn url(path: &str) -> String {
+    format!("http://localhost{path}")
+}

@@ -1,0 +1,122 @@
+//! `fieldtape calls ls|show`: the same things the page shows.
+
+use serde_json::Value;
+
+use super::admin::Appliance;
+use super::exit::Failure;
+use super::{Context, block_on, output};
+use crate::domain::CallSid;
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Args {
+    /// List calls, newest first
+    Ls {
+        /// How many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        /// Only calls with a stage (or recording) of this status: pending, processing, completed, failed
+        #[arg(long)]
+        status: Option<String>,
+        /// Print the answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one call and what was said
+    Show {
+        /// The call (CA…)
+        call_sid: CallSid,
+        /// Print the answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
+    let appliance = Appliance::new(context)?;
+    match args {
+        Args::Ls { limit, status, json } => {
+            let status = status.as_ref().map(|word| format!("&status={word}")).unwrap_or_default();
+            let path = format!("/api/v1/calls?limit={limit}{status}");
+            let page: Value = block_on(appliance.get(&path))?;
+            if *json { output::line(&page.to_string()) } else { list(&page) }
+        }
+        Args::Show { call_sid, json } => show(&appliance, call_sid, *json),
+    }
+}
+
+fn list(page: &Value) -> Result<(), Failure> {
+    let header = ["call", "when", "direction", "from", "to", "length", "recording", "transcript"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for call in page["calls"].as_array().into_iter().flatten() {
+        rows.push(vec![
+            text(call, "call_sid"),
+            text(call, "created_at"),
+            text(call, "direction"),
+            text(call, "from"),
+            text(call, "to"),
+            call["duration_s"]
+                .as_u64()
+                .map(|s| format!("{}:{:02}", s / 60, s % 60))
+                .unwrap_or_default(),
+            text(call, "recording_status"),
+            text(call, "transcript_status"),
+        ]);
+    }
+    if rows.len() == 1 {
+        return output::line("no calls");
+    }
+    output::table(&rows)
+}
+
+fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Failure> {
+    let path = format!("/api/v1/calls/{call_sid}");
+    let call: Value = block_on(appliance.get(&path))?;
+    if json {
+        return output::line(&call.to_string());
+    }
+    let mut rows = Vec::new();
+    for key in [
+        "call_sid",
+        "direction",
+        "from",
+        "to",
+        "created_at",
+        "started_at",
+        "ended_at",
+        "duration_s",
+        "end_reason",
+        "recording_status",
+        "transcript_status",
+        "summary_status",
+        "archive_status",
+        "last_error",
+        "retry_count",
+        "waiting_for",
+        "next_attempt_at",
+    ] {
+        if let Some(value) = call.get(key).filter(|value| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            rows.push(vec![key.to_owned(), value]);
+        }
+    }
+    for track in call["tracks"].as_array().into_iter().flatten() {
+        let name = format!("{} {} Hz", text(track, "party"), track["rate_hz"]);
+        let gaps = track["gaps"].as_array().map_or(0, Vec::len);
+        rows.push(vec![
+            name,
+            format!("{} s, {} bytes, {gaps} gaps", track["duration_s"], track["bytes"]),
+        ]);
+    }
+    output::table(&rows)?;
+    if call["transcript_status"] == "completed" {
+        let path = format!("{path}/transcript?format=txt");
+        let said = block_on(appliance.text(&path))?;
+        output::line("")?;
+        output::say(&said)?;
+    }
+    Ok(())
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,20 @@
+//! `fieldtape run`: the daemon.
+
+use super::Context;
+use super::exit::Failure;
+use crate::daemon;
+
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let config = context.config()?;
+    let file = context.config.clone();
+    let reload = Box::new(move || super::load(file.clone()));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("fieldtape")
+        .build()
+        .map_err(|error| Failure::Failed(format!("no async runtime: {error}")))?;
+    let result = runtime.block_on(daemon::run(config, reload));
+    // What a slow disk still holds up must not hold the exit up: it is salvaged.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    result.map_err(Failure::from)
+}

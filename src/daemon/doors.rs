@@ -1,0 +1,118 @@
+//! The listeners and what they serve.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Ports;
+use crate::clock::SharedClock;
+use crate::config::{CloudRecording, Config};
+use crate::twilio::door::Door;
+use crate::twilio::signature::Validator;
+use crate::web::door::{Answering, DoorState, Gatekeeper, Settings};
+use crate::web::health::{Check, CheckState, Health};
+use crate::web::serve::{Limits, serve};
+use crate::web::{door, lan};
+
+/// How often a data folder that cannot be used is tried again.
+pub(super) const OPEN_AGAIN: Duration = Duration::from_secs(5);
+
+/// How long answers under way may take when the doors close.
+pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// Builds the door's settings from the configuration.
+pub(super) fn settings(config: &Config) -> Settings {
+    let twilio = &config.twilio;
+    let gatekeeper = match (&twilio.account_sid, &twilio.auth_token, &config.server.public_url) {
+        (Some(account_sid), Some(token), Some(public_url)) => {
+            let validator = Validator::new(token.clone(), twilio.shared_key.clone());
+            let door = Door::new(public_url.clone(), validator);
+            Some(Gatekeeper {
+                door: twilio.validate_signatures.then_some(door),
+                account_sid: account_sid.clone(),
+                public_url: public_url.clone(),
+            })
+        }
+        _ => None,
+    };
+    Settings {
+        gatekeeper,
+        answering: Answering {
+            announcement: config.consent.announcement.clone(),
+            language: config.consent.language.clone(),
+            caller_id: twilio.caller_id.clone(),
+            agent_identity: twilio.agent_identity.clone(),
+            agent_number: twilio.agent_number.clone(),
+            cloud_recording: twilio.cloud_recording == CloudRecording::Twiml,
+        },
+    }
+}
+
+/// The doors while the data folder cannot be used.
+pub(super) struct Degraded {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Degraded {
+    /// Opens them.
+    pub(super) fn open(
+        why: String,
+        clock: &SharedClock,
+        ports: &Arc<Ports>,
+        settings: &watch::Receiver<Settings>,
+    ) -> Self {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let health = Health {
+            checks: vec![Check {
+                name: "data folder".to_owned(),
+                state: CheckState::Failing,
+                detail: format!("nothing can be recorded here: {why}"),
+                fix: Some(
+                    "mount or free the disk, or correct server.data_dir; it is tried again by itself"
+                        .to_owned(),
+                ),
+            }],
+            ready: false,
+            live_calls: 0,
+        };
+        let door = door::router(DoorState {
+            settings: settings.clone(),
+            inside: None,
+            clock: Arc::clone(clock),
+            stop: stop.clone(),
+        });
+        spawn_doors(ports, door, lan::degraded_router(health), &stop, &tasks);
+        Self { stop, tasks }
+    }
+
+    /// Closes them, so that the ports can be used by others.
+    pub(super) async fn close(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
+            tracing::warn!("a connection did not end in time");
+        }
+    }
+}
+
+/// Serves both ports until `stop`.
+pub(super) fn spawn_doors(
+    ports: &Arc<Ports>,
+    door: Router,
+    page: Router,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    for (router, is_lan) in [(page, true), (door, false)] {
+        let (ports, stop, tracker) = (Arc::clone(ports), stop.clone(), tasks.clone());
+        tasks.spawn(async move {
+            let listener = if is_lan { &ports.lan } else { &ports.twilio };
+            serve(listener, router, Limits::DOOR, stop, &tracker).await;
+        });
+    }
+}

@@ -1,0 +1,343 @@
+//! The house while the data folder can be used: every room, built up the stair.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use sd_notify::NotifyState;
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::health::{self, Watcher};
+use super::{Ports, doors};
+use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
+use crate::clock::SharedClock;
+use crate::config::{Config, Keep16k};
+use crate::pipeline::{self, Due, Runner, Work};
+use crate::retention;
+use crate::store::Store;
+use crate::transcribe::{
+    self, LiveBoard, LiveSource, LiveTrackSource, LiveWriter, Speech, TranscriptWork,
+    TranscriptWorkOptions,
+};
+use crate::vault::{self, Vault};
+use crate::web::door::{DoorState, Inside, Settings};
+use crate::web::lan::{Gate, LanState};
+use crate::web::serve::{Limits, Listener, serve};
+use crate::web::{admin, door, lan};
+
+/// Attempts that may end the whole process before a stage is given up.
+const CLAIMS_LOST_MAX: u32 = 5;
+
+/// How long live calls may take to be sealed when the program stops. The promise is 5 s.
+const SEAL_WITHIN: Duration = Duration::from_secs(20);
+
+/// The rooms.
+pub(super) struct House {
+    config: Config,
+    clock: SharedClock,
+    store: Store,
+    vault: Vault,
+    due: Due,
+    board: LiveBoard,
+    speech: Arc<Speech>,
+    recorder: Recorder,
+    calls: TaskTracker,
+    admin: Arc<Listener>,
+}
+
+impl House {
+    /// Opens the data folder and takes in what a crash left there.
+    pub(super) async fn open(
+        config: &Config,
+        clock: &SharedClock,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let data_dir = config.server.data_dir.clone();
+        let (vault, store) = open_data(config, clock).await?;
+        let admin = bind_admin(config)?;
+        let back = store
+            .put_back_claims(CLAIMS_LOST_MAX, clock.now())
+            .await
+            .context("the ledger cannot be written")?;
+        if back > 0 {
+            tracing::warn!(
+                event = "resumed",
+                "{back} stages were under way when fieldtape stopped; they go on"
+            );
+        }
+        let salvaged = salvage_open_calls(&store, &vault, clock).await?;
+        if salvaged.calls > 0 {
+            tracing::warn!(
+                event = "salvaged",
+                "{} calls were cut off when fieldtape stopped; {} files were sealed for them",
+                salvaged.calls,
+                salvaged.tracks
+            );
+        }
+        let speech = Speech::start(speech_options(config)?).context("no thread for speech")?;
+        let (due, calls) = (Due::default(), TaskTracker::new());
+        let recorder = Recorder::new(capture::Options {
+            vault: vault.clone(),
+            store: store.clone(),
+            clock: Arc::clone(clock),
+            due: due.clone(),
+            rates: config.recording.rates.clone(),
+            calls_max: config.server.max_calls,
+            boot_id: boot_id(),
+            tasks: calls.clone(),
+            stop: stop.clone(),
+        });
+        tracing::info!(
+            event = "opened",
+            "the ledger and the recordings are in {}",
+            data_dir.display()
+        );
+        Ok(Self {
+            config: config.clone(),
+            clock: Arc::clone(clock),
+            store,
+            vault,
+            due,
+            board: LiveBoard::default(),
+            speech: Arc::new(speech),
+            recorder,
+            calls,
+            admin: Arc::new(Listener::Unix(admin)),
+        })
+    }
+
+    /// Runs until `stop`, then takes the house down: calls are sealed first, the ledger goes last.
+    pub(super) async fn run(
+        self,
+        ports: Arc<Ports>,
+        settings: watch::Receiver<Settings>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let (health, watched) = watch::channel(health::first());
+        let looks = self.watcher(settings.clone());
+        let answers = TaskTracker::new();
+        let mut rooms = self.start_rooms(&stop);
+        rooms.spawn(named("health", looks.run(health, stop.clone())));
+        self.open_doors(&ports, settings, watched, &stop, &answers);
+        // Without systemd there is nobody to tell.
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        let ended = tokio::select! {
+            biased;
+            () = stop.cancelled() => None,
+            ended = rooms.join_next() => ended,
+        };
+        stop.cancel();
+        self.close(rooms, answers).await;
+        match ended {
+            None => Ok(()),
+            Some(Ok(name)) => bail!("{name} ended unasked"),
+            Some(Err(error)) => Err(error).context("a task of fieldtape broke"),
+        }
+    }
+
+    fn start_rooms(&self, stop: &CancellationToken) -> JoinSet<&'static str> {
+        let mut rooms = JoinSet::new();
+        let work: Arc<dyn Work> = Arc::new(TranscriptWork::new(TranscriptWorkOptions {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            speech: Arc::clone(&self.speech),
+            language: language(&self.config),
+            wide_is_spent: self.config.recording.keep_16k == Keep16k::UntilTranscribed,
+        }));
+        let runner = Runner::new(pipeline::Options {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            due: self.due.clone(),
+            work,
+        });
+        rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
+        let sweep = retention::Options {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        rooms.spawn(named("the sweep", retention::run(sweep, stop.clone())));
+        if self.config.transcription.live {
+            let recorder = self.recorder.clone();
+            let writer = LiveWriter::new(
+                Arc::clone(&self.speech),
+                self.board.clone(),
+                language(&self.config),
+                move || recorder.live().into_iter().map(live_source).collect(),
+            );
+            rooms.spawn(named("live transcription", writer.run(stop.clone())));
+        }
+        self.calls.spawn(strays(
+            self.store.clone(),
+            self.vault.clone(),
+            self.clock.clone(),
+            self.due.clone(),
+        ));
+        rooms
+    }
+
+    fn watcher(&self, settings: watch::Receiver<Settings>) -> Watcher {
+        Watcher {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            recorder: self.recorder.clone(),
+            clock: Arc::clone(&self.clock),
+            settings,
+            model: self.config.transcription.model.clone(),
+            model_dirs: model_dirs(&self.config),
+            min_free_bytes: self.config.recording.min_free_bytes,
+        }
+    }
+
+    fn open_doors(
+        &self,
+        ports: &Arc<Ports>,
+        settings: watch::Receiver<Settings>,
+        health: watch::Receiver<crate::web::health::Health>,
+        stop: &CancellationToken,
+        answers: &TaskTracker,
+    ) {
+        let lan_state = LanState {
+            store: self.store.clone(),
+            data_dir: self.config.server.data_dir.clone(),
+            board: self.board.clone(),
+            clock: Arc::clone(&self.clock),
+            due: self.due.clone(),
+            health,
+            stopping: stop.clone(),
+        };
+        let uname = rustix::system::uname();
+        let hostname = uname.nodename().to_string_lossy();
+        let gate = Gate::new(self.config.server.lan_listen, &hostname, &[]);
+        let page = lan::router(lan_state.clone(), gate);
+        let inside = Inside { store: self.store.clone(), recorder: self.recorder.clone() };
+        let door = door::router(DoorState {
+            settings,
+            inside: Some(inside),
+            clock: Arc::clone(&self.clock),
+            stop: stop.clone(),
+        });
+        doors::spawn_doors(ports, door, page, stop, answers);
+        let (admin, stop, tracker) = (Arc::clone(&self.admin), stop.clone(), answers.clone());
+        answers.spawn(async move {
+            serve(&admin, admin::router(lan_state), Limits::DOOR, stop, &tracker).await;
+        });
+    }
+
+    async fn close(self, mut rooms: JoinSet<&'static str>, answers: TaskTracker) {
+        self.calls.close();
+        if tokio::time::timeout(SEAL_WITHIN, self.calls.wait()).await.is_err() {
+            tracing::error!(
+                event = "stopping",
+                "not every call could be sealed in time; the rest is salvaged at the next start"
+            );
+        }
+        self.speech.stop();
+        while rooms.join_next().await.is_some() {}
+        answers.close();
+        if tokio::time::timeout(doors::CLOSE_WITHIN, answers.wait()).await.is_err() {
+            tracing::warn!(event = "stopping", "a connection did not end in time");
+        }
+        tracing::info!(event = "stopped", "fieldtape has stopped; everything heard is on disk");
+    }
+}
+
+async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+    task.await;
+    name
+}
+
+async fn strays(store: Store, vault: Vault, clock: SharedClock, due: Due) {
+    match salvage_strays(&store, &vault, &clock).await {
+        Ok(salvaged) if salvaged.calls > 0 => {
+            tracing::warn!(
+                event = "salvaged",
+                "{} calls were taken in that the ledger did not know",
+                salvaged.calls
+            );
+            due.ring();
+        }
+        Ok(_) => {}
+        Err(error) => {
+            tracing::error!(error = %error, "stray recordings could not be taken in; it is tried again at the next start");
+        }
+    }
+}
+
+/// Opens recordings and ledger, off the async threads: on a failing disk this takes its time.
+async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vault, Store)> {
+    let options = vault::Options {
+        root: config.server.data_dir.clone(),
+        sync_every: config.recording.sync_every,
+    };
+    let clock = Arc::clone(clock);
+    tokio::task::spawn_blocking(move || {
+        let root = options.root.clone();
+        let vault = Vault::open(options, clock)?;
+        vault.probe_writable()?;
+        let store = Store::open(&root.join("fieldtape.db"))?;
+        Ok((vault, store))
+    })
+    .await
+    .context("opening the data folder broke")?
+}
+
+/// Makes the command line's socket; one left by a program that was killed is replaced.
+fn bind_admin(config: &Config) -> anyhow::Result<UnixListener> {
+    let path = &config.server.admin_socket;
+    let unusable = || format!("server.admin_socket = {} cannot be made", path.display());
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(unusable);
+    }
+    let listener = UnixListener::bind(path).with_context(unusable)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(unusable)?;
+    Ok(listener)
+}
+
+fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
+    let program = std::env::current_exe().context("fieldtape's own program file is gone")?;
+    Ok(transcribe::Options {
+        program,
+        model: config.transcription.model.clone(),
+        live_model: None,
+        model_dirs: model_dirs(config),
+        vocabulary: config.transcription.vocabulary.clone(),
+        threads: u32::try_from(config.transcription.threads).unwrap_or(0),
+        nice: config.transcription.nice,
+        idle: transcribe::IDLE,
+        patience: transcribe::PATIENCE,
+    })
+}
+
+fn model_dirs(config: &Config) -> Vec<PathBuf> {
+    transcribe::model_dirs(Some(&config.server.data_dir))
+}
+
+fn language(config: &Config) -> String {
+    config.transcription.language.clone().unwrap_or_else(|| "auto".to_owned())
+}
+
+fn live_source(call: capture::LiveCall) -> LiveSource {
+    let tracks = call.tracks.into_iter().map(|track| LiveTrackSource {
+        party: track.party,
+        part_path: track.part_path,
+        rate: track.rate,
+        origin: track.origin,
+    });
+    LiveSource { call_sid: call.call_sid, tracks: tracks.collect() }
+}
+
+/// Which boot this is, so that a stream's monotonic time can be compared with another's.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+}
