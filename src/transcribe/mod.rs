@@ -21,6 +21,7 @@ mod engine;
 mod file;
 mod formats;
 mod heard;
+mod job;
 mod models;
 mod place;
 mod queue;
@@ -37,9 +38,10 @@ pub mod worker;
 pub use conversation::{Said, Turn, merge, turns};
 pub use file::{FileError, FileJob, FileText, Progress, transcribe_file};
 pub use formats::{BadFormat, Format, Transcript};
+pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use models::{DETECTOR_FILE, ModelError, ModelFiles};
 pub use segment::{LiveText, Segment, TrackText};
-pub use speech::{IDLE, LiveJob, Options, PATIENCE, Speech, SpeechError, TrackJob};
+pub use speech::Speech;
 
 /// Threads beyond these do not help: a window has no more work to share.
 const THREADS_MAX: usize = 16;
