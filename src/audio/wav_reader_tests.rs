@@ -207,3 +207,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn passing_over_sound_is_reading_and_forgetting_it() {
+    let recipe = Recipe { channels: 2, ..Recipe::mono(TAG_PCM, 16) };
+    let data: Vec<u8> = (0..20_000_i16).flat_map(i16::to_le_bytes).collect();
+    let (whole, _) = read_all(recipe.file(&data)).unwrap();
+    let mut reader = WavReader::new(Cursor::new(recipe.file(&data))).unwrap();
+    let mut out = vec![Vec::new(); 2];
+    reader.read(&mut out, 10).unwrap();
+    reader.skip(5_000).unwrap();
+    out.iter_mut().for_each(Vec::clear);
+    reader.read(&mut out, 7).unwrap();
+    assert_eq!(out[1], whole[1][5_010..5_017]);
+    reader.skip(u64::MAX).unwrap();
+    assert_eq!(reader.read(&mut out, 1).unwrap(), 0);
+}

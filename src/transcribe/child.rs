@@ -3,6 +3,7 @@
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -21,6 +22,21 @@ const LAST_BREATH: Duration = Duration::from_secs(2);
 
 /// First in line when memory runs out.
 const OOM_SCORE_ADJ: &str = "1000";
+
+/// The worker's whole environment. Large blocks go back to the system when they are freed, and
+/// threads share one heap: otherwise a long track costs 10 MB more than a short one. And an engine
+/// that aborts does so at once, not after having a debugger print where it was.
+const ENVIRONMENT: [(&str, &str); 3] =
+    [("MALLOC_MMAP_THRESHOLD_", "131072"), ("MALLOC_ARENA_MAX", "1"), ("GGML_NO_BACKTRACE", "1")];
+
+/// Why a worker does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Its socket closed: it ended, or is about to.
+    Ended,
+    /// It lives, and this is wrong with it.
+    Useless(String),
+}
 
 /// How a worker came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +64,11 @@ impl Worker {
         socket.set_write_timeout(Some(patience))?;
         let mut child = Command::new(program)
             .arg("speech-worker")
-            // It needs nothing from it, and secrets may be in it.
+            // It needs nothing from ours, and secrets may be in it.
             .env_clear()
+            .envs(ENVIRONMENT)
+            // A Ctrl-C is meant for the daemon, which then lets it go in order.
+            .process_group(0)
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -76,31 +95,32 @@ impl Worker {
         self.socket.try_clone()
     }
 
-    /// Asks and waits for the answer. After a death the worker is of no use.
+    /// Asks and waits for the answer. After anything else the worker is lost: bury it.
     pub(crate) fn ask(
         &mut self,
         request: &Request,
         files: &[BorrowedFd<'_>],
-    ) -> Result<Answer, Death> {
+    ) -> Result<Answer, Lost> {
         let answer = wire::send(&self.socket, request, files)
             .and_then(|()| wire::receive::<Answer>(&self.socket));
         match answer {
             Ok(Received::Message(answer, _)) => Ok(answer),
-            Ok(Received::Broken(message)) => Err(self.bury(Some(message))),
-            Ok(Received::Closed) => Err(self.bury(None)),
-            Err(error) if is_timeout(&error) => {
-                Err(self.bury(Some("it stopped answering".to_owned())))
-            }
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.bury(None)),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(self.bury(None)),
-            Err(error) => Err(self.bury(Some(error.to_string()))),
+            Ok(Received::Broken(message)) => Err(Lost::Useless(message)),
+            Ok(Received::Closed) => Err(Lost::Ended),
+            Err(error) => Err(match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Lost::Ended,
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                    Lost::Useless("it stopped answering".to_owned())
+                }
+                _ => Lost::Useless(error.to_string()),
+            }),
         }
     }
 
-    /// Ends it and tells how it ended: `fault` if it had to be killed for one.
-    fn bury(&mut self, fault: Option<String>) -> Death {
+    /// Sees it dead and tells how it died. One that ended by itself is given a moment to.
+    pub(crate) fn bury(mut self, lost: Lost) -> Death {
         let mut last_line = None;
-        if fault.is_none() {
+        if lost == Lost::Ended {
             last_line = self.last_line.recv_timeout(LAST_BREATH).ok();
         }
         // Fails only if it is dead already.
@@ -108,10 +128,11 @@ impl Worker {
         let status = self.child.wait();
         let last_line =
             last_line.or_else(|| self.last_line.recv_timeout(LAST_BREATH).ok()).unwrap_or_default();
-        let how = fault.unwrap_or_else(|| match status {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        });
+        let how = match (lost, status) {
+            (Lost::Useless(fault), _) => fault,
+            (Lost::Ended, Ok(status)) => status.to_string(),
+            (Lost::Ended, Err(error)) => error.to_string(),
+        };
         tracing::warn!(pid = self.child.id(), how, last_line, "the speech process has ended");
         Death { how, last_line }
     }
@@ -123,10 +144,6 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 /// Puts the worker behind everything else: on the processor, and before it when memory runs out.

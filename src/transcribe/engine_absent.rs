@@ -10,10 +10,7 @@ pub(crate) enum Engine {}
 impl Engine {
     /// Says that there is none.
     pub(crate) fn load(_model: &File, _detector: &File) -> Result<Self, EngineError> {
-        Err(EngineError::Model(
-            "this fieldtape was built without the speech engine: build it with the feature whisper"
-                .to_owned(),
-        ))
+        Err(EngineError::Model("there is no speech engine in this program".to_owned()))
     }
 
     /// Cannot be called.

@@ -22,6 +22,7 @@ mod engine;
 mod file;
 mod formats;
 mod heard;
+mod job;
 mod live;
 mod models;
 mod place;
@@ -41,10 +42,11 @@ pub use board::{LiveBoard, LiveEvent, LiveSegment, LiveView};
 pub use conversation::{Said, Turn, merge, turns};
 pub use file::{FileError, FileJob, FileText, Progress, transcribe_file};
 pub use formats::{BadFormat, Format, Transcript};
+pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};
 pub use models::{DETECTOR_FILE, ModelError, ModelFiles, model_dirs};
 pub use segment::{LiveText, Segment, TrackText};
-pub use speech::{IDLE, LiveJob, Options, PATIENCE, Speech, SpeechError, TrackJob};
+pub use speech::Speech;
 pub use work::{TranscriptWork, TranscriptWorkOptions};
 
 /// Threads beyond these do not help: a window has no more work to share.

@@ -20,6 +20,11 @@ pub enum ModelError {
         /// Every file looked for.
         looked_at: Vec<PathBuf>,
     },
+    /// There is nothing to load one with.
+    #[error(
+        "this fieldtape was built without the speech engine: build it with the feature whisper"
+    )]
+    NoEngine,
     /// The file is there and is none.
     #[error("{} is no usable speech model ({why}): put a good copy there", path.display())]
     Corrupt {
@@ -59,6 +64,9 @@ impl ModelFiles {
     /// Opens the model `name` (or a path) and the voice detector, each in the first of `dirs`
     /// that has it; the detector also where the model is.
     pub fn find(name: &str, dirs: &[PathBuf]) -> Result<Self, ModelError> {
+        if cfg!(not(feature = "whisper")) {
+            return Err(ModelError::NoEngine);
+        }
         let given = Path::new(name);
         let is_path = given.components().count() > 1
             || given.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("bin"));
@@ -117,6 +125,7 @@ fn name_of(path: &Path) -> String {
 }
 
 #[cfg(test)]
+#[cfg(feature = "whisper")]
 mod tests {
     use super::*;
 
@@ -153,5 +162,17 @@ mod tests {
             let error = ModelFiles::find("base", &[dir.path().to_owned()]).unwrap_err();
             assert!(matches!(error, ModelError::Corrupt { .. }), "{error}");
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(feature = "whisper"))]
+mod tests_without_engine {
+    use super::*;
+
+    #[test]
+    fn a_program_without_the_engine_says_so() {
+        let error = ModelFiles::find("tiny.en-q8_0", &[]).unwrap_err();
+        assert!(error.to_string().contains("without the speech engine"), "{error}");
     }
 }

@@ -49,6 +49,6 @@ pub struct LiveText {
     pub segments: Vec<Segment>,
     /// The 16 kHz sample up to which nothing needs to be heard again.
     pub consumed_to: u64,
-    /// The language, as for [`TrackText`].
-    pub language: String,
+    /// The language, if anything was heard: to be given to the next look.
+    pub language: Option<String>,
 }

@@ -15,9 +15,9 @@ use super::spans::RATE_HZ;
 use super::track::{Track, TrackError};
 use super::window::Window;
 
-/// The most sound one step looks at: 10 minutes, a second of work on a slow box, so that a
-/// silent track too gives way to a live one.
-const STEP_SAMPLES_MAX: u64 = 600 * RATE_HZ;
+/// The most sound one step looks at: 2 minutes, some 2 s of work on a slow box (0.33 s measured
+/// on a fast one), so that a silent track too gives way to a live one.
+const STEP_SAMPLES_MAX: u64 = 120 * RATE_HZ;
 
 /// How far a step may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

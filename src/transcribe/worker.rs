@@ -17,12 +17,14 @@ use super::heard::{EngineError, Manner};
 use super::step::{Reach, StepError, step};
 use super::wire::{Answer, Fault, Received, Request, Slot, StepAnswer, StepRequest, receive, send};
 
-/// Memory the worker may have beside its models: working buffers of a window (tiny.en 120 MB,
-/// base 180 MB, measured), sound (5 MB), stacks of threads (8 MB x 16 cores), and as much again.
-const MEMORY_BYTES: u64 = 640 << 20;
+/// Memory the worker may reserve for a window's work with one model. The engine reserves far more
+/// than it touches (tiny.en: 760 MB for 150): five schedulers of 83 MB, decoder and its scores
+/// 96 + 93 MB, encoder 78 MB; and stacks of 8 MB x 16 threads, sound 5 MB. 0.8 GB, and a quarter
+/// more.
+const MEMORY_BYTES: u64 = 1 << 30;
 
-/// Memory for each byte of a model file: the model itself, and buffers that grow with it.
-const MEMORY_PER_MODEL_BYTE: u64 = 3;
+/// Memory for each byte of a model file: the model, and buffers that grow with it.
+const MEMORY_PER_MODEL_BYTE: u64 = 2;
 
 /// Runs the worker on the socket that is its standard input.
 pub fn main() -> ExitCode {
@@ -72,7 +74,8 @@ fn serve(socket: &UnixStream) -> ExitCode {
 struct Models {
     track: Option<Engine>,
     live: Option<Engine>,
-    model_bytes: u64,
+    loaded: u64,
+    loaded_bytes: u64,
 }
 
 impl Models {
@@ -91,8 +94,9 @@ impl Models {
     }
 
     fn load(&mut self, slot: Slot, model: &File, detector: &File) -> Answer {
-        self.model_bytes += model.metadata().map_or(0, |about| about.len());
-        bound_memory(MEMORY_BYTES + MEMORY_PER_MODEL_BYTE * self.model_bytes);
+        self.loaded_bytes += model.metadata().map_or(0, |about| about.len());
+        self.loaded += 1;
+        bound_memory(self.loaded * MEMORY_BYTES + MEMORY_PER_MODEL_BYTE * self.loaded_bytes);
         match Engine::load(model, detector) {
             Ok(engine) => {
                 *self.slot(slot) = Some(engine);

@@ -2,5 +2,6 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+#[cfg(feature = "whisper")]
 mod speech;
 mod wer;

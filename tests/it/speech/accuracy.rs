@@ -1,0 +1,123 @@
+//! What the model hears, against what was said, and when.
+
+use super::*;
+
+#[test]
+fn a_service_call_is_heard_right_and_on_time() {
+    let speech = Speech::start(options()).unwrap();
+    let parties = ["agent", "technician"];
+    let heard: Vec<TrackText> = (0..2)
+        .map(|index| {
+            let track = recording(&channel("service-call.wav", index));
+            block_on(speech.transcribe(track_job(track))).unwrap()
+        })
+        .collect();
+    let turns = turns();
+    for (party, track) in parties.iter().zip(&heard) {
+        let said: Vec<&str> =
+            turns.iter().filter(|t| t.speaker == *party).map(|t| t.text.as_str()).collect();
+        let rate = wer(&said.join(" "), &text(&track.segments));
+        println!("{party}: WER {:.1} % of {} words", rate.percent(), rate.words);
+        assert!(rate.percent() <= 12.0, "{:#?}", track.segments);
+        assert_eq!((track.language.as_str(), track.model.as_str()), ("en", "tiny.en-q8_0"));
+        assert_eq!(track.duration_ms, 68_260);
+        for pair in track.segments.windows(2) {
+            assert!(pair[0].end_ms <= pair[1].start_ms, "{pair:?}");
+        }
+    }
+    let pid = speech.worker_pid().unwrap();
+    println!("{:.1} CPU s for both, {} at peak", cpu_s(pid), status(pid, "VmHWM"));
+    let starts = |speaker: &str| {
+        let track = &heard[parties.iter().position(|party| *party == speaker).unwrap()];
+        track.segments.iter().map(|segment| segment.start_ms).collect()
+    };
+    let errors = start_errors(&turns, starts);
+    let (p50, p90) = (percentile(&errors, 50), percentile(&errors, 90));
+    println!("segment starts: {p50:.2} s off at p50, {p90:.2} s at p90");
+    assert!(p90 <= 0.5, "{errors:?}");
+    let everything = format!("{} {}", text(&heard[0].segments), text(&heard[1].segments));
+    for word in ["compressor", "capacitor", "River Road"] {
+        assert!(everything.contains(word), "{word}: {everything}");
+    }
+}
+
+#[test]
+fn silence_noise_hum_and_ringing_give_no_text() {
+    let speech = Speech::start(options()).unwrap();
+    let mut seed = 1_u32;
+    let mut noise = move || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(seed >> 8) / f64::from(1 << 24) - 0.5
+    };
+    let sine = |t: f64, hz: f64| (t * hz * std::f64::consts::TAU).sin();
+    let mut sound = |make: &mut dyn FnMut(f64, f64) -> f64| -> Vec<f32> {
+        (0..60 * 16_000).map(|n| make(f64::from(n) / 16_000.0, noise()) as f32).collect()
+    };
+    let digits = [697.0, 770.0, 852.0, 941.0];
+    let sounds = [
+        ("silence", sound(&mut |_, _| 0.0)),
+        ("line noise", sound(&mut |_, noise| 0.02 * noise)),
+        ("loud noise", sound(&mut |_, noise| 0.4 * noise)),
+        ("hum", sound(&mut |t, noise| 0.2 * sine(t, 50.0) + 0.1 * sine(t, 150.0) + 0.01 * noise)),
+        (
+            "ringback",
+            sound(&mut |t, _| {
+                if t % 6.0 < 2.0 { 0.2 * (sine(t, 440.0) + sine(t, 480.0)) } else { 0.0 }
+            }),
+        ),
+        (
+            "dialling",
+            sound(&mut |t, _| {
+                let digit = digits[(t * 2.0) as usize % 4];
+                if t % 0.5 < 0.1 { 0.2 * (sine(t, digit) + sine(t, 1336.0)) } else { 0.0 }
+            }),
+        ),
+        (
+            "music",
+            sound(&mut |t, _| {
+                let note = 220.0 * 2_f64.powf(f64::from((t * 4.0) as i32 % 12) / 12.0);
+                0.2 * (-(t % 0.25) * 8.0).exp() * (sine(t, note) + 0.5 * sine(t, 2.0 * note))
+            }),
+        ),
+    ];
+    for (name, sound) in sounds {
+        let heard = block_on(speech.transcribe(track_job(recording(&sound)))).unwrap();
+        assert_eq!(heard.segments, [], "{name}");
+        assert_eq!(heard.duration_ms, 60_000);
+    }
+}
+
+#[test]
+fn live_looks_hear_each_utterance_once_it_has_ended() {
+    let speech = Speech::start(options()).unwrap();
+    let sound = channel("service-call.wav", 1);
+    let mut part = tempfile::tempfile().unwrap();
+    part.write_all(&wav_header(RateHz::Hz16000, 1, 0)).unwrap();
+    let (mut from_sample, mut segments): (u64, Vec<Segment>) = (0, Vec::new());
+    let mut written = 0;
+    for second in sound.chunks(16_000) {
+        append(&mut part, second);
+        written += second.len() as u64;
+        let job = LiveJob {
+            audio: part.try_clone().unwrap(),
+            from_sample,
+            to_sample: written,
+            language: "auto".to_owned(),
+        };
+        let looked = block_on(speech.live(job)).unwrap();
+        assert!((from_sample..=written).contains(&looked.consumed_to), "{looked:?}");
+        from_sample = looked.consumed_to;
+        segments.extend(looked.segments);
+    }
+    let said: Vec<Turn> = turns().into_iter().filter(|t| t.speaker == "technician").collect();
+    let words: Vec<&str> = said.iter().map(|turn| turn.text.as_str()).collect();
+    let rate = wer(&words.join(" "), &text(&segments));
+    let errors = start_errors(&said, |_| segments.iter().map(|segment| segment.start_ms).collect());
+    println!(
+        "live: WER {:.1} %, starts {:.2} s off at p90",
+        rate.percent(),
+        percentile(&errors, 90)
+    );
+    assert!(rate.percent() <= 15.0, "{segments:#?}");
+    assert!(percentile(&errors, 90) <= 0.5, "{errors:?}");
+}
