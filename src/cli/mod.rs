@@ -30,11 +30,11 @@ use exit::Failure;
 #[derive(Debug, Parser)]
 #[command(name = "fieldtape", version, max_term_width = 100)]
 struct Cli {
-    /// Configuration file [default: $FIELDTAPE_CONFIG, else /etc/fieldtape/config.toml]
+    /// Configuration file [default: $`FIELDTAPE_CONFIG`, else /etc/fieldtape/config.toml]
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// What is logged, as tracing filters [default: $FIELDTAPE_LOG, else info]
+    /// What is logged, as tracing filters [default: $`FIELDTAPE_LOG`, else info]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
 

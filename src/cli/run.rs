@@ -5,6 +5,8 @@ use super::exit::Failure;
 use crate::daemon;
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    // What is recorded is nobody else's business: files are 0600, folders 0700.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let config = context.config()?;
     let file = context.config.clone();
     let reload = Box::new(move || super::load(file.clone()));

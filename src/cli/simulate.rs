@@ -27,7 +27,7 @@ const PIECE: usize = 8000;
 pub(super) struct Args {
     /// A WAV of two channels: left is the agent, right the technician; one channel is the technician
     wav: PathBuf,
-    /// Where the appliance's Twilio listener is [default: the configuration's twilio_listen]
+    /// Where the appliance's Twilio listener is [default: the configuration's `twilio_listen`]
     #[arg(long, value_name = "URL")]
     to: Option<Url>,
     /// The call's name [default: a fresh one]

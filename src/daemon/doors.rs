@@ -61,7 +61,7 @@ pub(super) struct Degraded {
 impl Degraded {
     /// Opens them.
     pub(super) fn open(
-        why: String,
+        why: &str,
         clock: &SharedClock,
         ports: &Arc<Ports>,
         settings: &watch::Receiver<Settings>,

@@ -65,7 +65,7 @@ impl Watcher {
             let backlog = timeout(PATIENCE, self.store.backlog()).await;
             let backlog = backlog.unwrap_or(Err(StoreError::Overloaded));
             let health = self.look(&proved, &backlog).await;
-            self.tell(&told, health, backlog.as_deref().unwrap_or_default());
+            tell(&told, health, backlog.as_deref().unwrap_or_default());
         }
     }
 
@@ -89,24 +89,6 @@ impl Watcher {
         ];
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls }
-    }
-
-    fn tell(&self, told: &watch::Sender<Health>, health: Health, backlog: &[Backlog]) {
-        let undone: u64 = backlog.iter().map(|stage| stage.pending + stage.processing).sum();
-        let live = health.live_calls;
-        let mut status = format!("{live} calls live, {undone} stages to do");
-        if let Some(trouble) = health.troubles().first() {
-            status = format!("{status}; {}: {}", trouble.name, trouble.detail);
-        }
-        // Without systemd there is nobody to tell.
-        let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::Watchdog]);
-        for check in &health.checks {
-            let stood = told.borrow().checks.iter().find(|c| c.name == check.name).map(|c| c.state);
-            if stood != Some(check.state) {
-                log_change(check, stood);
-            }
-        }
-        told.send_replace(health);
     }
 
     fn configuration(&self) -> Check {
@@ -267,6 +249,25 @@ impl Watcher {
     }
 }
 
+/// Tells everybody who listens, and the log what has changed.
+fn tell(told: &watch::Sender<Health>, health: Health, backlog: &[Backlog]) {
+    let undone: u64 = backlog.iter().map(|stage| stage.pending + stage.processing).sum();
+    let live = health.live_calls;
+    let mut status = format!("{live} calls live, {undone} stages to do");
+    if let Some(trouble) = health.troubles().first() {
+        status = format!("{status}; {}: {}", trouble.name, trouble.detail);
+    }
+    // Without systemd there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::Watchdog]);
+    for check in &health.checks {
+        let stood = told.borrow().checks.iter().find(|c| c.name == check.name).map(|c| c.state);
+        if stood != Some(check.state) {
+            log_change(check, stood);
+        }
+    }
+    told.send_replace(health);
+}
+
 fn stages(backlog: &Result<Vec<Backlog>, StoreError>) -> Check {
     match backlog {
         Err(error) => check("work", CheckState::Failing, format!("is not known: {error}"), None),
@@ -295,7 +296,7 @@ fn log_change(check: &Check, stood: Option<CheckState>) {
     match state {
         CheckState::Ok if stood.is_none() => {}
         CheckState::Ok => {
-            tracing::info!(event = "health.recovered", check = name, "{name}: {detail}")
+            tracing::info!(event = "health.recovered", check = name, "{name}: {detail}");
         }
         CheckState::Degraded => {
             tracing::warn!(

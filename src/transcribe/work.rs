@@ -182,7 +182,9 @@ impl From<Failure> for Verdict {
             Failure::Store(_) | Failure::Track { gone: false, .. } => Self::Again { why },
             Failure::Track { gone: true, .. } => Self::Never { why },
             Failure::Speech(error) => match error {
-                SpeechError::Model(ModelError::Missing { .. } | ModelError::Corrupt { .. }) => {
+                SpeechError::Model(
+                    ModelError::Missing { .. } | ModelError::NoEngine | ModelError::Corrupt { .. },
+                ) => {
                     Self::Waits { waiting_for: WaitingFor::Model, why, after: MODEL_AGAIN }
                 }
                 SpeechError::Language(_) | SpeechError::BadAudio(_) => Self::Never { why },
