@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+mod house;
 #[cfg(feature = "whisper")]
 mod speech;
 mod wer;
