@@ -116,7 +116,8 @@ impl Store {
         self.write(move |tx| {
             let mut stale = tx.prepare(
                 "select id from calls where ended_at_ms is null and created_at_ms < ?1 \
-                 and recording_status <> 'recording'",
+                 and not exists (select 1 from streams \
+                   where call_id = calls.id and stopped_at_ms is null)",
             )?;
             let ids = stale.query_map([before.get()], |row| row.get(0).map(CallId))?;
             let mut count = 0;
