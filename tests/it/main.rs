@@ -2,6 +2,8 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+mod recording;
 #[cfg(feature = "whisper")]
 mod speech;
+mod support;
 mod wer;
