@@ -16,6 +16,8 @@ pub struct Claim {
     call_sid: CallSid,
     stage: Stage,
     attempt: u32,
+    /// How many files the call had when it was claimed.
+    tracks: u64,
 }
 
 impl Claim {
@@ -113,7 +115,8 @@ impl Store {
                 tx.query_row("select call_sid from calls where id = ?1", [call.0], |row| {
                     row.get(0)
                 })?;
-            Ok(Some(Claim { call, call_sid: read::parse(&sid)?, stage, attempt }))
+            let tracks = tracks_of(tx, call)?;
+            Ok(Some(Claim { call, call_sid: read::parse(&sid)?, stage, attempt, tracks }))
         })
         .await
     }
@@ -142,8 +145,14 @@ impl Store {
             match &settlement {
                 Settlement::Done(Output::Transcript { transcript, spent }) => {
                     write_transcript(tx, claim.call, transcript, now)?;
+                    let grown = tracks_of(tx, claim.call)? != claim.tracks;
                     super::garbage::throw_away(tx, spent, "transcribed", now)?;
                     close(tx, &claim, "completed", None, now)?;
+                    if grown {
+                        // The call came back and was sealed again meanwhile; its stage could not
+                        // be made due then.
+                        make_due(tx, claim.call, claim.stage, now)?;
+                    }
                 }
                 Settlement::Nothing => close(tx, &claim, "skipped", None, now)?,
                 Settlement::Never { why } => close(tx, &claim, "failed", Some(why), now)?,
@@ -229,6 +238,11 @@ impl Store {
     }
 }
 
+fn tracks_of(tx: &Transaction<'_>, call: CallId) -> Result<u64, StoreError> {
+    let sql = "select count(*) from tracks where call_id = ?1";
+    Ok(tx.query_row(sql, [call.0], |row| row.get(0))?)
+}
+
 fn retry_call(
     tx: &Transaction<'_>,
     call: CallId,
@@ -277,6 +291,12 @@ pub(super) fn skip(tx: &Transaction<'_>, call: CallId, stage: Stage) -> Result<(
          on conflict do nothing",
         params![call.0, stage.as_str()],
     )?;
+    Ok(())
+}
+
+/// Takes back that there is nothing to do: there may be sound after all.
+pub(super) fn unskip(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
+    tx.execute("delete from stages where call_id = ?1 and status = 'skipped'", [call.0])?;
     Ok(())
 }
 

@@ -6,4 +6,5 @@ mod recording;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;
+mod webhook;
 mod wer;

@@ -193,7 +193,7 @@ impl Drop for Appliance {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- what the appliance logged:\n{}", self.log.text());
+            eprintln!("--- what the appliance logged last:\n{}", self.log.tail());
         }
     }
 }
@@ -218,6 +218,11 @@ impl Log {
 
     pub(crate) fn text(&self) -> String {
         self.lines.lock().unwrap().join("\n")
+    }
+
+    fn tail(&self) -> String {
+        let lines = self.lines.lock().unwrap();
+        lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
     /// The lines that have all of these words in them.

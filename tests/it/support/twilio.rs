@@ -93,6 +93,11 @@ impl Form {
         self
     }
 
+    /// The fields, as a signature wants them.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Takes a field out.
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.0.retain(|(known, _)| known != name);
