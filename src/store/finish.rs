@@ -97,6 +97,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Lists files whose hash is not known yet, oldest first, at most `limit`.
+    pub async fn tracks_without_hash(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.read(move |db| {
+            let mut paths =
+                db.prepare("select path from tracks where sha256 is null order by id limit ?1")?;
+            let rows = paths.query_map([limit], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Puts down the SHA-256 of a file, in hex.
+    pub async fn track_hashed(&self, path: String, sha256: String) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute("update tracks set sha256 = ?1 where path = ?2", params![sha256, path])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
 /// A call that a stopped program left open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCall {

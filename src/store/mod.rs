@@ -19,6 +19,7 @@ mod rows;
 mod schema;
 mod stages;
 mod streams;
+mod transcripts;
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+mod house;
 mod recording;
 #[cfg(feature = "whisper")]
 mod speech;
