@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "these are tests")]
 
 mod house;
+mod media_stream;
 mod recording;
 #[cfg(feature = "whisper")]
 mod speech;
