@@ -5,6 +5,7 @@
 mod house;
 mod media_stream;
 mod recording;
+mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;

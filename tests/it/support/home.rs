@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, files_below};
 use super::process::{Appliance, fieldtape};
 use super::root;
 
@@ -77,6 +77,13 @@ impl Home {
 
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.config["server"]["data_dir"].as_str().unwrap().into()
+    }
+
+    /// The recordings that are not sealed.
+    pub(crate) fn files_under_way(&self) -> Vec<PathBuf> {
+        let mut files = files_below(&self.data_dir().join("recordings"));
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "part"));
+        files
     }
 
     /// Opens the ledger to read in it.

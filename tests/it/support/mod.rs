@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use home::{ACCOUNT, AGENT, Home, PUBLIC_URL, TOKEN};
 pub(crate) use ledger::{Call, Gap, Ledger, StreamRow, Track};
 pub(crate) use process::{Answer, Appliance, fieldtape};
-pub(crate) use sounds::{decoded, noise, read_wav, root, tone};
+pub(crate) use sounds::{asset_sound, decoded, noise, read_wav, root, tone};
 pub(crate) use stream::{Connected, Socket};
 pub(crate) use twilio::{Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh_stream_sid};
 

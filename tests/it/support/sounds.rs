@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fieldtape::audio::ulaw;
+use fieldtape::simulate::Sound;
 use rand::rngs::StdRng;
 use rand::{RngCore as _, SeedableRng as _};
 
@@ -25,6 +26,18 @@ pub(crate) fn tone(ms: usize) -> Vec<u8> {
         .into_iter()
         .chain([0, -300, -600, -820, -950, -1000, -950, -820, -600, -300]);
     period.cycle().take(ms * 8).map(ulaw::encode).collect()
+}
+
+/// A recorded conversation of ours as the telephone carries it: 8 kHz, agent left, technician
+/// right.
+pub(crate) fn asset_sound(name: &str) -> Sound {
+    let wav = std::fs::read(root().join("tests/assets").join(name)).unwrap();
+    let (mu_law, stereo) = (7_u16.to_le_bytes(), 2_u16.to_le_bytes());
+    assert_eq!((&wav[20..22], &wav[22..24]), (&mu_law[..], &stereo[..]), "{name}");
+    let data = wav.windows(4).position(|chunk| chunk == b"data").unwrap() + 8;
+    let codes = &wav[data..];
+    let side = |side| codes.iter().skip(side).step_by(2).copied().collect();
+    Sound::stereo(side(0), side(1))
 }
 
 /// What a mu-law sound must be on disk.
