@@ -214,20 +214,23 @@ fn end_of_earlier_parts(
     )?)
 }
 
-/// A call that is over and left no sound has nothing to write down; one with sound that this
-/// version does not summarise or archive says so.
+/// A call that is over and left no sound has nothing to write down, unless Twilio has a copy; one
+/// with sound that this version does not summarise or archive says so.
 pub(super) fn settle_soundless(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
-    let (over, has_sound): (bool, bool) = tx.query_row(
-        "select ended_at_ms is not null and recording_status <> 'recording', \
+    let (ended, awaited, has_sound): (bool, bool, bool) = tx.query_row(
+        "select ended_at_ms is not null, recording_status = 'recording', \
          exists (select 1 from tracks where call_id = calls.id and samples > 0) \
          from calls where id = ?1",
         [call.0],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    if over && !has_sound {
-        stages::skip(tx, call, Stage::Transcript)?;
+    if awaited && !has_sound {
+        return stages::unskip(tx, call);
     }
-    if over {
+    if ended && !awaited {
+        if !has_sound {
+            stages::skip(tx, call, Stage::Transcript)?;
+        }
         stages::skip(tx, call, Stage::Summary)?;
         stages::skip(tx, call, Stage::Archive)?;
     }
