@@ -261,11 +261,12 @@ impl OngoingCall {
     /// Has the stream written down; the answer says where the files go.
     fn tell_ledger(&mut self, stream: NewStream) {
         let (reply, answer) = oneshot::channel();
-        let store = self.options.store.clone();
+        // In line before the spawned task runs: a short stream's end must not overtake its start.
+        let placing = self.options.store.stream_started(stream);
         let span = self.span.clone();
         self.options.tasks.spawn(
             async move {
-                let placed = store.stream_started(stream).await;
+                let placed = placing.await;
                 if let Err(error) = &placed {
                     tracing::error!(error = %error, "the ledger did not take the stream; its sound is recorded all the same");
                 }

@@ -11,6 +11,9 @@ use super::exit::Failure;
 /// How long the appliance may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// No call is longer.
+const CALL_MAX: Duration = Duration::from_hours(24);
+
 /// The appliance, as the command line sees it.
 pub(super) struct Appliance {
     client: reqwest::Client,
@@ -38,6 +41,13 @@ impl Appliance {
     pub(super) async fn text(&self, path: &str) -> Result<String, Failure> {
         let response = self.send(self.client.get(url(path))).await?;
         response.text().await.map_err(|error| Failure::Failed(error.to_string()))
+    }
+
+    /// Listens to server-sent events.
+    pub(super) async fn events(&self, path: &str) -> Result<Events, Failure> {
+        // A call may be silent for longer than an answer may take.
+        let request = self.client.get(url(path)).timeout(CALL_MAX);
+        Ok(Events { response: self.send(request).await?, buffer: String::new() })
     }
 
     /// Tells.
@@ -79,6 +89,37 @@ impl Appliance {
             "the appliance cannot be reached at {} ({cause}): is `fieldtape run` running, with this configuration and this user?",
             self.socket
         ))
+    }
+}
+
+/// Server-sent events as they come.
+pub(super) struct Events {
+    response: reqwest::Response,
+    buffer: String,
+}
+
+impl Events {
+    /// Returns the next event's name and data; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<(String, Value)>, Failure> {
+        loop {
+            if let Some(end) = self.buffer.find("\n\n") {
+                let event: String = self.buffer.drain(..end + 2).collect();
+                let field = |name: &str| {
+                    event.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default()
+                };
+                let name = field("event:").trim().to_owned();
+                let data = serde_json::from_str(field("data:").trim()).unwrap_or_default();
+                if name.is_empty() {
+                    continue;
+                }
+                return Ok(Some((name, data)));
+            }
+            let chunk = self.response.chunk().await;
+            match chunk.map_err(|error| Failure::Failed(error.to_string()))? {
+                Some(bytes) => self.buffer.push_str(&String::from_utf8_lossy(&bytes)),
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -1,4 +1,6 @@
-//! `fieldtape calls ls|show`: the same things the page shows.
+//! `fieldtape calls ls|show|follow`: the same things the page shows.
+
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -6,6 +8,9 @@ use super::admin::Appliance;
 use super::exit::Failure;
 use super::{Context, block_on, output};
 use crate::domain::CallSid;
+
+/// How often a transcript under way is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Args {
@@ -29,6 +34,11 @@ pub(super) enum Args {
         #[arg(long)]
         json: bool,
     },
+    /// Follow a call: its words as they are spoken, then its transcript
+    Follow {
+        /// The call (CA…)
+        call_sid: CallSid,
+    },
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
@@ -41,6 +51,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             if *json { output::line(&page.to_string()) } else { list(&page) }
         }
         Args::Show { call_sid, json } => show(&appliance, call_sid, *json),
+        Args::Follow { call_sid } => block_on(follow(&appliance, call_sid)),
     }
 }
 
@@ -115,6 +126,48 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         output::say(&said)?;
     }
     Ok(())
+}
+
+/// Prints the words of a call while it runs, and then its transcript when that is done.
+async fn follow(appliance: &Appliance, call_sid: &CallSid) -> Result<(), Failure> {
+    let path = format!("/api/v1/calls/{call_sid}");
+    let mut words = appliance.events(&format!("{path}/live")).await?;
+    let mut told = 0;
+    while let Some((name, data)) = words.next().await? {
+        match name.as_str() {
+            "segment" if data["n"].as_u64().is_some_and(|n| n >= told) => {
+                told = data["n"].as_u64().map_or(told, |n| n + 1);
+                let at_s = data["start_s"].as_f64().unwrap_or_default();
+                let line = format!(
+                    "{at_s:7.1} s  {:<10}  {}",
+                    text(&data, "speaker"),
+                    text(&data, "text")
+                );
+                output::line(&line)?;
+            }
+            "end" => break,
+            _ => {}
+        }
+    }
+    let done = wait_for_transcript(appliance, &path).await?;
+    if done != "completed" {
+        return Err(Failure::Failed(format!("there is no transcript: it is {done}")));
+    }
+    output::line("")?;
+    output::say(&appliance.text(&format!("{path}/transcript?format=txt")).await?)
+}
+
+/// Waits until the call's transcript is done or cannot be made; returns its status.
+async fn wait_for_transcript(appliance: &Appliance, path: &str) -> Result<String, Failure> {
+    loop {
+        let call: Value = appliance.get(path).await?;
+        let status = text(&call, "transcript_status");
+        if ["completed", "failed", "skipped"].contains(&status.as_str()) {
+            let why = text(&call, "last_error");
+            return Ok(if why.is_empty() { status } else { format!("{status} ({why})") });
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 fn text(value: &Value, key: &str) -> String {

@@ -15,7 +15,6 @@ use crate::audio::{Resampler, WavReader, pcm16, ulaw};
 use crate::clock::SystemClock;
 use crate::domain::{AccountSid, CallSid, Origin, RateHz};
 use crate::simulate::{Ending, Faults, Options, Report, Sound, fresh_call_sid, run as play};
-use crate::twilio::door::PublicUrl;
 
 /// The account of a configuration that has none: any will do for the appliance that shares it.
 const NO_ACCOUNT: &str = "AC00000000000000000000000000000000";
@@ -82,10 +81,9 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
         None => Url::parse(&format!("http://{}", config.server.twilio_listen))
             .map_err(|error| usage(error.to_string()))?,
     };
-    let public_url = match config.server.public_url.clone() {
-        Some(url) => url,
-        None => PublicUrl::parse(target.as_str()).map_err(|error| usage(error.to_string()))?,
-    };
+    let public_url = config.server.public_url.clone().ok_or_else(|| {
+        Failure::Config("server.public_url is not set: it is what Twilio signs".to_owned())
+    })?;
     let account_sid: AccountSid = match config.twilio.account_sid.clone() {
         Some(sid) => sid,
         None => NO_ACCOUNT.parse().map_err(|_| usage("no account".to_owned()))?,

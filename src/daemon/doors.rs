@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,7 +15,7 @@ use crate::twilio::signature::Validator;
 use crate::web::door::{Answering, DoorState, Gatekeeper, Settings};
 use crate::web::health::{Check, CheckState, Health};
 use crate::web::serve::{Limits, serve};
-use crate::web::{door, lan};
+use crate::web::{Router, door, lan};
 
 /// How often a data folder that cannot be used is tried again.
 pub(super) const OPEN_AGAIN: Duration = Duration::from_secs(5);

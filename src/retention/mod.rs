@@ -1,8 +1,11 @@
-//! What goes, by time: files that the ledger has given up, and calls that nobody speaks of any
-//! more.
+//! What is looked after, by time: files that the ledger has given up go, calls that nobody speaks
+//! of any more are ended, and what was recorded gets the hash by which it can be proved later.
 //!
 //! Invariant: nothing is deleted here that still has a row; the row goes first, in the transaction
-//! that made the file superfluous.
+//! that made the file superfluous. Files are hashed a few at a time, so that a card that also
+//! takes live calls is not kept busy.
+//!
+//! Not here: how long anything is kept.
 
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SharedClock;
 use crate::store::{Store, StoreError};
-use crate::vault::{RelPath, Vault};
+use crate::vault::{self, RelPath, Vault};
 
 /// How often it looks.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -19,6 +22,9 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 /// Twilio ends a call after four hours unless told otherwise; one that is older and has no stream
 /// has ended, and the word of it was lost.
 const CALL_AGE_MAX: Duration = Duration::from_mins(4 * 60 + 5);
+
+/// Files hashed in one sweep: four calls' worth.
+const HASHES_MAX: u32 = 16;
 
 /// What the sweep needs.
 #[derive(Clone)]
@@ -59,19 +65,37 @@ pub async fn sweep(options: &Options) -> Result<(), StoreError> {
         );
     }
     for path in store.garbage().await? {
-        let vault = vault.clone();
-        let text = path.clone();
-        let removed = tokio::task::spawn_blocking(move || match text.parse::<RelPath>() {
-            Ok(path) => vault.remove(&path).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        });
-        match removed.await {
-            Ok(Ok(())) => store.forget_garbage(path).await?,
-            Ok(Err(error)) => {
+        match with_file(vault, &path, Vault::remove).await {
+            Ok(()) => store.forget_garbage(path).await?,
+            Err(error) => {
                 tracing::error!(error, "{path} cannot be deleted; it is tried again");
             }
-            Err(_panicked) => {}
+        }
+    }
+    for path in store.tracks_without_hash(HASHES_MAX).await? {
+        match with_file(vault, &path, Vault::hash).await {
+            Ok(sha256) => store.track_hashed(path, sha256).await?,
+            Err(error) => {
+                tracing::error!(error, "{path} is in the ledger and cannot be read");
+            }
         }
     }
     Ok(())
 }
+
+/// Does something with a file of the ledger's, off the async threads.
+async fn with_file<T: Send + 'static>(
+    vault: &Vault,
+    path: &str,
+    act: fn(&Vault, &RelPath) -> Result<T, vault::Error>,
+) -> Result<T, String> {
+    let (vault, text) = (vault.clone(), path.to_owned());
+    let acted = tokio::task::spawn_blocking(move || {
+        let path: RelPath = text.parse().map_err(|error: vault::BadPath| error.to_string())?;
+        act(&vault, &path).map_err(|error| error.to_string())
+    });
+    acted.await.unwrap_or_else(|broken| Err(broken.to_string()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -108,7 +108,8 @@ fn upsert(
     Ok(true)
 }
 
-/// A call not heard here is being recorded as long as Twilio has, or is making, a copy of it.
+/// A call not heard here is being recorded as long as Twilio has, or is making, a copy of it; its
+/// stages follow, whichever of the call's end and the recording's news came first.
 pub(super) fn follow_recordings(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
     tx.execute(
         "update calls set recording_status = 'recording' where id = ?1 \
@@ -127,5 +128,6 @@ pub(super) fn follow_recordings(tx: &Transaction<'_>, call: CallId) -> Result<()
            where call_id = calls.id and status not in ('absent', 'failed', 'deleted'))",
         [call.0],
     )?;
-    Ok(())
+    super::finish::settle_soundless(tx, call)?;
+    super::stages::refresh(tx, call)
 }

@@ -97,6 +97,28 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Lists files whose hash is not known yet, oldest first, at most `limit`.
+    pub async fn tracks_without_hash(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.read(move |db| {
+            let mut paths =
+                db.prepare("select path from tracks where sha256 is null order by id limit ?1")?;
+            let rows = paths.query_map([limit], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// Puts down the SHA-256 of a file, in hex.
+    pub async fn track_hashed(&self, path: String, sha256: String) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute("update tracks set sha256 = ?1 where path = ?2", params![sha256, path])?;
+            Ok(())
+        })
+        .await
+    }
+}
+
 /// A call that a stopped program left open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenCall {
@@ -192,20 +214,23 @@ fn end_of_earlier_parts(
     )?)
 }
 
-/// A call that is over and left no sound has nothing to write down; one with sound that this
-/// version does not summarise or archive says so.
+/// A call that is over and left no sound has nothing to write down, unless Twilio has a copy; one
+/// with sound that this version does not summarise or archive says so.
 pub(super) fn settle_soundless(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
-    let (over, has_sound): (bool, bool) = tx.query_row(
-        "select ended_at_ms is not null and recording_status <> 'recording', \
+    let (ended, awaited, has_sound): (bool, bool, bool) = tx.query_row(
+        "select ended_at_ms is not null, recording_status = 'recording', \
          exists (select 1 from tracks where call_id = calls.id and samples > 0) \
          from calls where id = ?1",
         [call.0],
-        |row| Ok((row.get(0)?, row.get(1)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
-    if over && !has_sound {
-        stages::skip(tx, call, Stage::Transcript)?;
+    if awaited && !has_sound {
+        return stages::unskip(tx, call);
     }
-    if over {
+    if ended && !awaited {
+        if !has_sound {
+            stages::skip(tx, call, Stage::Transcript)?;
+        }
         stages::skip(tx, call, Stage::Summary)?;
         stages::skip(tx, call, Stage::Archive)?;
     }

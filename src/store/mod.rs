@@ -19,6 +19,7 @@ mod rows;
 mod schema;
 mod stages;
 mod streams;
+mod transcripts;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -87,18 +88,25 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { inbox, readers, _writer: thread }) })
     }
 
-    /// Runs `change` in one transaction and returns when it is durable.
-    async fn write<T: Send + 'static>(
+    /// Runs `change` in one transaction and returns when it is durable. The change takes its place
+    /// in line at once, not when the answer is first waited for.
+    fn write<T: Send + 'static>(
         &self,
         change: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> impl Future<Output = Result<T, StoreError>> + Send + 'static {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
             // Nobody waits any more when the asker timed out; the change stands all the same.
             let _ = reply.send(transact(connection, change));
         });
-        self.inner.inbox.send(job).await.map_err(|_closed| StoreError::Closed)?;
-        answer.await.map_err(|_dropped| StoreError::Closed)?
+        let inbox = self.inner.inbox.clone();
+        let sent = inbox.try_send(job);
+        async move {
+            if let Err(mpsc::error::TrySendError::Full(job)) = sent {
+                inbox.send(job).await.map_err(|_closed| StoreError::Closed)?;
+            }
+            answer.await.map_err(|_dropped| StoreError::Closed)?
+        }
     }
 
     /// Puts `change` in the writer's inbox without waiting for it; a failure is logged by `what`.

@@ -3,7 +3,6 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::streams::sql_count;
 use super::{CallId, Store, StoreError, TranscriptRow, read};
 use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 
@@ -16,6 +15,8 @@ pub struct Claim {
     call_sid: CallSid,
     stage: Stage,
     attempt: u32,
+    /// How many files the call had when it was claimed.
+    tracks: u64,
 }
 
 impl Claim {
@@ -113,7 +114,8 @@ impl Store {
                 tx.query_row("select call_sid from calls where id = ?1", [call.0], |row| {
                     row.get(0)
                 })?;
-            Ok(Some(Claim { call, call_sid: read::parse(&sid)?, stage, attempt }))
+            let tracks = tracks_of(tx, call)?;
+            Ok(Some(Claim { call, call_sid: read::parse(&sid)?, stage, attempt, tracks }))
         })
         .await
     }
@@ -141,9 +143,15 @@ impl Store {
         self.write(move |tx| {
             match &settlement {
                 Settlement::Done(Output::Transcript { transcript, spent }) => {
-                    write_transcript(tx, claim.call, transcript, now)?;
+                    super::transcripts::write(tx, claim.call, transcript, now)?;
+                    let grown = tracks_of(tx, claim.call)? != claim.tracks;
                     super::garbage::throw_away(tx, spent, "transcribed", now)?;
                     close(tx, &claim, "completed", None, now)?;
+                    if grown {
+                        // The call came back and was sealed again meanwhile; its stage could not
+                        // be made due then.
+                        make_due(tx, claim.call, claim.stage, now)?;
+                    }
                 }
                 Settlement::Nothing => close(tx, &claim, "skipped", None, now)?,
                 Settlement::Never { why } => close(tx, &claim, "failed", Some(why), now)?,
@@ -229,6 +237,11 @@ impl Store {
     }
 }
 
+fn tracks_of(tx: &Transaction<'_>, call: CallId) -> Result<u64, StoreError> {
+    let sql = "select count(*) from tracks where call_id = ?1";
+    Ok(tx.query_row(sql, [call.0], |row| row.get(0))?)
+}
+
 fn retry_call(
     tx: &Transaction<'_>,
     call: CallId,
@@ -280,6 +293,12 @@ pub(super) fn skip(tx: &Transaction<'_>, call: CallId, stage: Stage) -> Result<(
     Ok(())
 }
 
+/// Takes back that there is nothing to do: there may be sound after all.
+pub(super) fn unskip(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
+    tx.execute("delete from stages where call_id = ?1 and status = 'skipped'", [call.0])?;
+    Ok(())
+}
+
 /// Derives the call's columns from its stages.
 pub(super) fn refresh(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
     for (stage, column) in [
@@ -320,49 +339,5 @@ fn close(
          where call_id = ?4 and stage = ?5 and status = 'processing'",
         params![status, error, now.get(), claim.call.0, claim.stage.as_str()],
     )?;
-    Ok(())
-}
-
-fn write_transcript(
-    tx: &Transaction<'_>,
-    call: CallId,
-    transcript: &TranscriptRow,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    tx.execute("delete from transcripts where call_id = ?1", [call.0])?;
-    tx.execute(
-        "insert into transcripts (call_id, source, language, model, dropped, created_at_ms) \
-         values (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![
-            call.0,
-            transcript.source.as_str(),
-            transcript.language,
-            transcript.model,
-            transcript.dropped,
-            now.get()
-        ],
-    )?;
-    // Parties are kept as recorded; a call that was swapped by a person is read back swapped.
-    let swapped: bool =
-        tx.query_row("select parties_swapped from calls where id = ?1", [call.0], |row| {
-            row.get(0)
-        })?;
-    let mut insert = tx.prepare_cached(
-        "insert into segments (call_id, party, start_ms, end_ms, text, confidence, avg_logprob, \
-         no_speech_prob) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    for segment in &transcript.segments {
-        let party = if swapped { segment.party.other() } else { segment.party };
-        insert.execute(params![
-            call.0,
-            party.as_str(),
-            sql_count(segment.start_ms),
-            sql_count(segment.end_ms),
-            segment.text,
-            segment.confidence,
-            segment.avg_logprob,
-            segment.no_speech_prob
-        ])?;
-    }
     Ok(())
 }

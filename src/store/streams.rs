@@ -101,8 +101,12 @@ impl Store {
     }
 
     /// Writes down a stream that began, and its call if need be. A call that we gave up as
-    /// interrupted is live again.
-    pub async fn stream_started(&self, stream: NewStream) -> Result<StreamPlace, StoreError> {
+    /// interrupted is live again. What is told after this call is written after it, even if the
+    /// answer has not been waited for.
+    pub fn stream_started(
+        &self,
+        stream: NewStream,
+    ) -> impl Future<Output = Result<StreamPlace, StoreError>> + Send + 'static {
         self.write(move |tx| {
             let (call, _) = calls::upsert(tx, &stream.call)?;
             tx.execute(
@@ -135,7 +139,6 @@ impl Store {
                 },
             )?)
         })
-        .await
     }
 
     /// Puts down when and where the call's sound began. The first word stands.

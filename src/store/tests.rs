@@ -3,6 +3,8 @@
 use super::*;
 use crate::domain::*;
 
+mod returning;
+
 fn sid(n: u8) -> CallSid {
     format!("CA{n:032x}").parse().unwrap()
 }
@@ -294,24 +296,6 @@ async fn recording_callbacks_are_kept_whatever_the_order_even_before_their_call(
     assert_eq!(detail.cloud_recordings[0].status, "completed");
     assert_eq!(detail.cloud_recordings[0].duration_s, Some(63));
     assert_eq!(detail.call.recording_status, RecordingStatus::Recording, "not here yet");
-}
-
-#[tokio::test]
-async fn an_interrupted_call_is_live_again_when_its_stream_returns() {
-    let ledger = ledger();
-    let id = ledger.finished(1).await;
-    ledger.store.announce_call(call(2, "ringing", 0), None).await.unwrap();
-    let cut = Finish { call: id, reason: EndReason::Interrupted, ..finish(id, 502_400) };
-    let other = ledger.store.stream_started(stream(2)).await.unwrap().call;
-    ledger.store.finish_call(Finish { call: other, tracks: vec![], ..cut }).await.unwrap();
-    assert_eq!(ledger.row(2).await.end_reason, Some(EndReason::Interrupted));
-    let again = NewStream { stream_sid: format!("MZ{:032x}", 99).parse().unwrap(), ..stream(2) };
-    ledger.store.stream_started(again).await.unwrap();
-    let row = ledger.row(2).await;
-    assert!(row.is_live());
-    assert_eq!(row.recording_status, RecordingStatus::Recording);
-    let open = ledger.store.open_calls().await.unwrap();
-    assert_eq!(open.iter().map(|call| call.call_sid.clone()).collect::<Vec<_>>(), [sid(2)]);
 }
 
 #[tokio::test]

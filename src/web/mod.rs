@@ -11,3 +11,5 @@ pub mod door;
 pub mod health;
 pub mod lan;
 pub mod serve;
+
+pub use axum::Router;

@@ -2,6 +2,12 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+mod house;
+mod media_stream;
+mod recording;
+mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;
+mod support;
+mod webhook;
 mod wer;

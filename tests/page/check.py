@@ -124,6 +124,8 @@ def scenario_live(browser, args):
     visitors = [Visitor(browser, size) for size in (NARROW, WIDE)]
     for visitor in visitors:
         visitor.page.goto(f"{args.url}/calls/{sid}")
+        state = visitor.page.locator("#conversation").get_attribute("data-state")
+        ensure(state == "live", f"call {sid} is not in progress, its words are {state}")
     for visitor in visitors:
         page = visitor.page
         lines = page.locator("#conversation .turn .line")

@@ -49,8 +49,7 @@ impl IntoResponse for Turned {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::Away { .. } => StatusCode::FORBIDDEN,
-            Self::Bad { .. } => StatusCode::BAD_REQUEST,
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Bad { .. } | Self::TooLarge => StatusCode::BAD_REQUEST,
             Self::Later { .. } => StatusCode::SERVICE_UNAVAILABLE,
         };
         tracing::warn!(event = "webhook.refused", status = status.as_u16(), error = %self, "a request to Twilio's door was refused: {self}");

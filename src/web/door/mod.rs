@@ -1,7 +1,7 @@
 //! Twilio's door: `/twilio/*` and nothing else.
 //!
 //! Invariants: every route checks Twilio's signature before anything else is done; a voice webhook
-//! is answered within [`LEDGER_PATIENCE`] and a little, with a document that announces, records in
+//! is answered within little more than two seconds, with a document that announces, records in
 //! the cloud and connects, however sick the ledger is; a callback that cannot be written down is
 //! refused with 503, so that Twilio sends it again.
 //!

@@ -11,9 +11,10 @@ use super::LanState;
 use super::gate::Actor;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
-use super::wire::{Call, Calls, Health, Queue, Queued, QueuedStage, Transcript};
+use super::wire::{Call, Calls, Health, Queue, Queued, QueuedStage};
 use crate::domain::{CallSid, Stage};
-use crate::store::{Retried, TranscriptRow};
+use crate::store::{Retried, SegmentRow, TranscriptRow};
+use crate::transcribe::{Format, Said, Segment, Transcript};
 use crate::web::health::CheckState;
 
 /// `GET /api/v1/calls`
@@ -48,12 +49,12 @@ pub(super) async fn transcript(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let sid = call_sid(&sid)?;
-    let format = Format::parse(query.as_deref().unwrap_or_default())?;
+    let format = format(query.as_deref().unwrap_or_default())?;
     let Some(row) = lan.store.transcript(&sid).await? else {
         return Err(why_no_transcript(&lan, &sid).await?);
     };
     lan.audit(&actor, "export", &sid, &format!("transcript.{}", format.as_str())).await?;
-    Ok(format.write(&sid, row))
+    Ok(write(&sid, row, format))
 }
 
 async fn why_no_transcript(lan: &LanState, sid: &CallSid) -> Result<Problem, Problem> {
@@ -67,46 +68,38 @@ async fn why_no_transcript(lan: &LanState, sid: &CallSid) -> Result<Problem, Pro
     }))
 }
 
-/// What a transcript is written as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Json,
-    Txt,
-    Srt,
-    Vtt,
+/// Reads which form is asked for; JSON when none is.
+fn format(query: &str) -> Result<Format, Problem> {
+    let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "format");
+    match asked {
+        Some((_, name)) if !name.is_empty() => word("format", &name),
+        _ => Ok(Format::Json),
+    }
 }
 
-impl Format {
-    fn parse(query: &str) -> Result<Self, Problem> {
-        let asked = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "format");
-        match asked.as_ref().map_or("", |(_, format)| format) {
-            "" | "json" => Ok(Self::Json),
-            "txt" => Ok(Self::Txt),
-            "srt" => Ok(Self::Srt),
-            "vtt" => Ok(Self::Vtt),
-            _ => Err(Problem::bad_parameter("format", "not one of json, txt, srt, vtt")),
-        }
-    }
+/// Writes the conversation down as every part of the program does.
+fn write(sid: &CallSid, row: TranscriptRow, format: Format) -> Response {
+    let spoken: Vec<Said<String>> = row.segments.into_iter().map(said).collect();
+    let transcript = Transcript {
+        call_sid: Some(sid.as_str()),
+        language: &row.language,
+        model: &row.model,
+        source: Some(row.source.as_str()),
+        said: &spoken,
+    };
+    ([(header::CONTENT_TYPE, format.media_type())], transcript.write(format)).into_response()
+}
 
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Txt => "txt",
-            Self::Srt => "srt",
-            Self::Vtt => "vtt",
-        }
-    }
-
-    fn write(self, sid: &CallSid, row: TranscriptRow) -> Response {
-        let plain = "text/plain; charset=utf-8";
-        let (kind, text) = match self {
-            Self::Json => return Json(Transcript::new(sid, row)).into_response(),
-            Self::Txt => (plain, formats::txt(&row.segments)),
-            Self::Srt => ("application/x-subrip; charset=utf-8", formats::srt(&row.segments)),
-            Self::Vtt => ("text/vtt; charset=utf-8", formats::vtt(&row.segments)),
-        };
-        ([(header::CONTENT_TYPE, kind)], text).into_response()
-    }
+#[expect(clippy::cast_possible_truncation, reason = "the model's own figures are 32 bits wide")]
+fn said(row: SegmentRow) -> Said<String> {
+    let segment = Segment {
+        start_ms: row.start_ms,
+        end_ms: row.end_ms,
+        text: row.text,
+        avg_logprob: row.avg_logprob as f32,
+        no_speech_prob: row.no_speech_prob as f32,
+    };
+    Said { speaker: row.party.to_string(), segment }
 }
 
 /// What may stand in the body of a retry.
@@ -186,17 +179,4 @@ pub(super) async fn readyz(State(lan): State<LanState>) -> Result<&'static str, 
     } else {
         reasons.join("; ")
     }))
-}
-
-mod formats {
-    use crate::store::SegmentRow;
-    pub(super) fn txt(s: &[SegmentRow]) -> String {
-        format!("{s:?}")
-    }
-    pub(super) fn srt(s: &[SegmentRow]) -> String {
-        format!("{s:?}")
-    }
-    pub(super) fn vtt(s: &[SegmentRow]) -> String {
-        format!("{s:?}")
-    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::domain::{CallSid, EndReason, Samples8k, UnixMillis, WaitingFor};
-use crate::store::{self, Backlog, CallDetail, CloudRecordingRow, GapRow, TrackRow, TranscriptRow};
+use crate::store::{self, Backlog, CallDetail, CloudRecordingRow, GapRow, TrackRow};
 use crate::transcribe::LiveSegment;
 use crate::web::health;
 
@@ -171,18 +171,11 @@ impl CloudRecording {
     }
 }
 
-/// A call's conversation.
+/// Something said in a call in progress.
 #[derive(Debug, Serialize)]
-pub(super) struct Transcript {
-    call_sid: String,
-    language: String,
-    model: String,
-    source: &'static str,
-    segments: Vec<Segment>,
-}
-
-#[derive(Debug, Serialize)]
-struct Segment {
+pub(super) struct Live {
+    /// Its place among all that was said; the same again replaces it.
+    n: usize,
     speaker: &'static str,
     start_s: f64,
     end_s: f64,
@@ -190,46 +183,17 @@ struct Segment {
     confidence: f64,
 }
 
-impl Transcript {
-    /// Takes what the ledger holds for `call`.
-    pub(super) fn new(call: &CallSid, row: TranscriptRow) -> Self {
-        let segments = row.segments.into_iter().map(|segment| Segment {
-            speaker: segment.party.as_str(),
-            start_s: seconds(segment.start_ms),
-            end_s: seconds(segment.end_ms),
-            text: segment.text,
-            confidence: segment.confidence,
-        });
-        Self {
-            call_sid: call.to_string(),
-            language: row.language,
-            model: row.model,
-            source: row.source.as_str(),
-            segments: segments.collect(),
-        }
-    }
-}
-
-/// Something said in a call in progress.
-#[derive(Debug, Serialize)]
-pub(super) struct Live {
-    /// Its place among all that was said; the same again replaces it.
-    n: usize,
-    #[serde(flatten)]
-    segment: Segment,
-}
-
 impl Live {
     /// Takes the `n`th thing said.
     pub(super) fn new(n: usize, segment: LiveSegment) -> Self {
-        let segment = Segment {
+        Self {
+            n,
             speaker: segment.party.as_str(),
             start_s: seconds(segment.start_ms),
             end_s: seconds(segment.end_ms),
             text: segment.text,
             confidence: segment.confidence,
-        };
-        Self { n, segment }
+        }
     }
 }
 

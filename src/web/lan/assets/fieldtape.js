@@ -291,6 +291,9 @@ function prepare(root) {
   for (const voices of root.querySelectorAll(".voices")) {
     voices.hidden = voices.querySelectorAll("input").length < 2;
   }
+  for (const hint of root.querySelectorAll(".hint")) {
+    hint.hidden = false;
+  }
   const audio = root.querySelector("#player");
   audio?.addEventListener("timeupdate", markSpoken);
   audio?.addEventListener("error", () => {

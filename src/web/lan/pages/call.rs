@@ -128,10 +128,11 @@ fn stages(detail: &CallDetail) -> Vec<StageItem> {
 
 impl StageItem {
     fn new(row: &StageRow) -> Self {
-        let waits = row.status == StageStatus::Pending && row.attempts > 0;
+        let tried = row.attempts > 0 || row.waiting_for.is_some();
+        let waits = row.status == StageStatus::Pending && tried;
         let failed = row.status == StageStatus::Failed;
         let mut facts = Vec::new();
-        if row.attempts > 1 || waits || failed {
+        if row.attempts > 1 || (row.attempts > 0 && (waits || failed)) {
             facts.push(words::count(row.attempts.into(), "attempt", "attempts"));
         }
         facts.extend(row.waiting_for.map(|what| words::waiting(what).to_owned()));

@@ -1,0 +1,52 @@
+//! What was said, as it stands in the ledger.
+
+use rusqlite::{Transaction, params};
+
+use super::streams::sql_count;
+use super::{CallId, StoreError, TranscriptRow};
+use crate::domain::UnixMillis;
+
+/// Writes a call's conversation in place of the one before it.
+pub(super) fn write(
+    tx: &Transaction<'_>,
+    call: CallId,
+    transcript: &TranscriptRow,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    tx.execute("delete from transcripts where call_id = ?1", [call.0])?;
+    tx.execute(
+        "insert into transcripts (call_id, source, language, model, dropped, created_at_ms) \
+         values (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            call.0,
+            transcript.source.as_str(),
+            transcript.language,
+            transcript.model,
+            transcript.dropped,
+            now.get()
+        ],
+    )?;
+    // Parties are kept as recorded; a call that was swapped by a person is read back swapped.
+    let swapped: bool =
+        tx.query_row("select parties_swapped from calls where id = ?1", [call.0], |row| {
+            row.get(0)
+        })?;
+    let mut insert = tx.prepare_cached(
+        "insert into segments (call_id, party, start_ms, end_ms, text, confidence, avg_logprob, \
+         no_speech_prob) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for segment in &transcript.segments {
+        let party = if swapped { segment.party.other() } else { segment.party };
+        insert.execute(params![
+            call.0,
+            party.as_str(),
+            sql_count(segment.start_ms),
+            sql_count(segment.end_ms),
+            segment.text,
+            segment.confidence,
+            segment.avg_logprob,
+            segment.no_speech_prob
+        ])?;
+    }
+    Ok(())
+}
