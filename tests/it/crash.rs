@@ -241,7 +241,9 @@ async fn await_transcripts(home: &Home, appliance: &Appliance, cuts: &[Cut]) {
     settled(&["completed"]).await;
     for cut in heard.iter().filter(|cut| cut.is_speech) {
         let said = appliance.api(&format!("/calls/{}/transcript", cut.call)).await;
-        assert!(said.to_string().contains("fellow"), "{said}");
+        // A sentence broken off anywhere is heard as something, not always as what it was.
+        assert_eq!(said["segments"][0]["speaker"], "technician", "{said}");
+        assert_eq!(said["language"], "en");
     }
     for cut in unheard {
         let row = home.ledger().call(&cut.call).unwrap();
