@@ -2,8 +2,16 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+#[cfg(feature = "whisper")]
+mod crash;
 mod house;
+#[cfg(feature = "whisper")]
+mod kept;
+#[cfg(feature = "whisper")]
+mod load;
 mod media_stream;
+#[cfg(feature = "whisper")]
+mod pipeline_e2e;
 mod recording;
 mod shutdown;
 #[cfg(feature = "whisper")]

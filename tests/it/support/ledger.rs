@@ -184,6 +184,8 @@ impl Ledger {
         let sound: String =
             self.connection.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(sound, "ok");
+        let mut strays = self.connection.prepare("pragma foreign_key_check").unwrap();
+        assert!(!strays.exists([]).unwrap(), "rows of calls that are not there");
         let mut statement = self
             .connection
             .prepare("select path, size_bytes, samples, rate_hz from tracks")
