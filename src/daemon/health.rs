@@ -221,18 +221,20 @@ impl Watcher {
 
     async fn model(&self) -> Check {
         let (model, dirs) = (self.model.clone(), self.model_dirs.clone());
-        let found = tokio::task::spawn_blocking(move || ModelFiles::find(&model, &dirs)).await;
-        match found {
-            Ok(Ok(files)) => {
+        let looked = tokio::task::spawn_blocking(move || ModelFiles::find(&model, &dirs));
+        match timeout(PATIENCE, looked).await {
+            Ok(Ok(Ok(files))) => {
                 check("model", CheckState::Ok, format!("{} is there", files.name), None)
             }
-            Ok(Err(error)) => check(
+            Ok(Ok(Err(error))) => check(
                 "model",
                 CheckState::Degraded,
                 error.to_string(),
                 Some("calls are recorded; transcripts are made when the model is there"),
             ),
-            Err(_) => check("model", CheckState::Degraded, "could not be looked for", None),
+            Ok(Err(_)) | Err(_) => {
+                check("model", CheckState::Degraded, "could not be looked for", None)
+            }
         }
     }
 
