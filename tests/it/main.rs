@@ -2,6 +2,8 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+mod cli;
+mod degraded;
 mod house;
 mod media_stream;
 mod recording;
