@@ -24,7 +24,7 @@ pub(crate) use twilio::{Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh
 
 /// How long a fact may take to come true. Two cores are shared with other tests and a speech
 /// model, so this is for a machine that is very busy; a healthy run waits for none of it.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How often a fact is looked for.
 const GLANCE: Duration = Duration::from_millis(20);
