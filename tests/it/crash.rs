@@ -124,7 +124,12 @@ async fn kill_and_restart(
         } else {
             Sound::stereo(noise(dice.random(), CALL_MS), noise(dice.random(), CALL_MS))
         };
-        let late_ms = if n == 0 { 0 } else { dice.random_range(0..after_ms) };
+        // The last one is only just being answered, or heard for the first time.
+        let late_ms = match n {
+            0 => 0,
+            1 => dice.random_range(0..after_ms),
+            _ => after_ms - dice.random_range(0..150),
+        };
         let options = appliance.call_options(|_| {});
         let hang_up = hang_up.clone();
         calls.spawn(async move {
