@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use fieldtape::domain::Party;
 use fieldtape::simulate::Sound;
 use rustix::process::Signal;
 
@@ -137,8 +138,7 @@ async fn without_a_model_calls_are_recorded_and_their_words_wait_for_it() {
     let appliance = home.start().await;
     let call = asset_sound("service-call.wav");
     let first_seconds = |party| call.of(party)[..24_000].to_vec();
-    use fieldtape::domain::Party::{Agent, Technician};
-    let sound = Sound::stereo(first_seconds(Agent), first_seconds(Technician));
+    let sound = Sound::stereo(first_seconds(Party::Agent), first_seconds(Party::Technician));
     let report = appliance.play(sound, |options| options.speed = 4.0).await;
     let call_sid = &report.call_sid;
     appliance.await_recorded(call_sid).await;

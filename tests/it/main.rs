@@ -1,6 +1,10 @@
 //! Capabilities of the whole program, one module each.
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
+#![cfg_attr(
+    not(feature = "whisper"),
+    allow(dead_code, unused_imports, reason = "the modules that use the rest need the engine")
+)]
 
 mod cli;
 #[cfg(feature = "whisper")]

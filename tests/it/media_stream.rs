@@ -42,6 +42,9 @@ fn gap(party: &str, start: u64, end: u64) -> Gap {
     Gap { party: party.to_owned(), start, end, reason: "lost".to_owned() }
 }
 
+/// Makes the first message that a socket sends.
+type FirstMessage = Box<dyn FnOnce(&Socket) -> String>;
+
 #[tokio::test]
 async fn a_stream_of_a_call_that_nobody_announced_is_recorded_and_marked() {
     let home = Home::new();
@@ -118,7 +121,7 @@ async fn a_start_that_is_not_for_us_is_refused_and_changes_nothing() {
         }
     };
     let other_account = json!("AC00000000000000000000000000000002");
-    let cases: Vec<(Box<dyn FnOnce(&Socket) -> String>, Option<u16>)> = vec![
+    let cases: Vec<(FirstMessage, Option<u16>)> = vec![
         (Box::new(spoil(&["start", "accountSid"], other_account)), POLICY),
         (Box::new(spoil(&["start", "callSid"], json!("CA/../../x"))), POLICY),
         (Box::new(spoil(&["start", "callSid"], json!(7))), POLICY),

@@ -13,6 +13,7 @@ pub(crate) struct Ledger {
 
 /// A row of `calls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the ledger's own names")]
 pub(crate) struct Call {
     pub(crate) id: i64,
     pub(crate) direction: String,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use home::{ACCOUNT, AGENT, Home, PUBLIC_URL, TOKEN};
-pub(crate) use ledger::{Call, Gap, Ledger, StreamRow, Track};
+pub(crate) use ledger::{Call, Gap, Ledger, Track};
 pub(crate) use process::{Answer, Appliance, fieldtape};
 pub(crate) use sounds::{asset_sound, decoded, noise, read_wav, root, tone};
 pub(crate) use stream::{Connected, Socket};

@@ -16,6 +16,7 @@ use super::{ACCOUNT, Appliance, PATIENCE, fresh_stream_sid};
 const PATH: &str = "/twilio/media-stream";
 
 /// What came of an upgrade.
+#[expect(clippy::large_enum_variant, reason = "a test has one or two of them")]
 pub(crate) enum Connected {
     Open(Socket),
     Refused(u16),
