@@ -46,7 +46,7 @@ enum Failure {
     Store(#[from] StoreError),
     #[error("{0}")]
     Speech(#[from] SpeechError),
-    #[error("{path} cannot be opened: {why}")]
+    #[error("a recording of this call cannot be read ({path}): {why}")]
     Track { path: String, why: String, gone: bool },
 }
 
@@ -96,7 +96,7 @@ impl TranscriptWork {
                 ..segment
             }));
             heard.dropped += text.dropped;
-            heard.by.get_or_insert((text.language, text.model));
+            heard.note(text.language, text.model, &segments);
         }
         Ok(segments)
     }
@@ -126,8 +126,21 @@ impl TranscriptWork {
 
 #[derive(Default)]
 struct Heard {
+    /// The language and the model, of the first track in which something was said if there is one.
     by: Option<(String, String)>,
+    has_words: bool,
     dropped: u32,
+}
+
+impl Heard {
+    /// A track without a word tells nothing of the language.
+    fn note(&mut self, language: String, model: String, said: &[Segment]) {
+        let first_words = !self.has_words && !said.is_empty();
+        if first_words || self.by.is_none() {
+            self.by = Some((language, model));
+        }
+        self.has_words |= first_words;
+    }
 }
 
 /// One party's parts in order, each at the widest rate that is there.

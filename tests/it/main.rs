@@ -3,9 +3,17 @@
 #![allow(missing_docs, reason = "these are tests")]
 
 mod cli;
+#[cfg(feature = "whisper")]
+mod crash;
 mod degraded;
 mod house;
+#[cfg(feature = "whisper")]
+mod kept;
+#[cfg(feature = "whisper")]
+mod load;
 mod media_stream;
+#[cfg(feature = "whisper")]
+mod pipeline_e2e;
 mod recording;
 mod shutdown;
 #[cfg(feature = "whisper")]

@@ -96,14 +96,14 @@ fn text(segments: &[Segment]) -> String {
 }
 
 #[derive(Debug)]
-struct Turn {
-    speaker: String,
-    start_s: f64,
-    text: String,
+pub(crate) struct Turn {
+    pub(crate) speaker: String,
+    pub(crate) start_s: f64,
+    pub(crate) text: String,
 }
 
 /// What is said in the service call.
-fn turns() -> Vec<Turn> {
+pub(crate) fn turns() -> Vec<Turn> {
     let mut json = String::new();
     asset("service-call.json").read_to_string(&mut json).unwrap();
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
@@ -118,7 +118,7 @@ fn turns() -> Vec<Turn> {
 }
 
 /// How far from each turn's start the nearest segment of its speaker begins, sorted.
-fn start_errors<'a>(turns: &[Turn], starts: impl Fn(&str) -> Vec<u64> + 'a) -> Vec<f64> {
+pub(crate) fn start_errors<'a>(turns: &[Turn], starts: impl Fn(&str) -> Vec<u64> + 'a) -> Vec<f64> {
     let error = |turn: &Turn| {
         let away = |start: u64| (start as f64 / 1000.0 - turn.start_s).abs();
         starts(&turn.speaker).into_iter().map(away).fold(f64::INFINITY, f64::min)
@@ -129,7 +129,7 @@ fn start_errors<'a>(turns: &[Turn], starts: impl Fn(&str) -> Vec<u64> + 'a) -> V
 }
 
 /// Returns the value that `percent` of the sorted values do not exceed.
-fn percentile(sorted: &[f64], percent: usize) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
     sorted[(sorted.len() * percent).div_ceil(100) - 1]
 }
 
@@ -137,19 +137,19 @@ fn all(said: &[fieldtape::transcribe::Said<String>]) -> String {
     said.iter().map(|said| said.segment.text.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn status(pid: u32, key: &str) -> String {
+pub(crate) fn status(pid: u32, key: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(key));
     line.unwrap_or_default().trim_matches([':', '\t', ' ']).to_owned()
 }
 
 /// Returns a field of `/proc/PID/stat`, counted from 1 as in its manual.
-fn stat_field(stat: &str, number: usize) -> &str {
+pub(crate) fn stat_field(stat: &str, number: usize) -> &str {
     let after_name = stat.rsplit_once(')').unwrap().1;
     after_name.split_whitespace().nth(number - 3).unwrap()
 }
 
-fn cpu_s(pid: u32) -> f64 {
+pub(crate) fn cpu_s(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let ticks = |number| stat_field(&stat, number).parse::<f64>().unwrap();
     (ticks(14) + ticks(15)) / 100.0

@@ -12,6 +12,7 @@ pub(crate) struct Ledger {
 }
 
 /// A row of `calls`.
+#[expect(clippy::struct_field_names, reason = "they are named as in the ledger")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) id: i64,
@@ -184,6 +185,8 @@ impl Ledger {
         let sound: String =
             self.connection.query_row("pragma integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(sound, "ok");
+        let mut strays = self.connection.prepare("pragma foreign_key_check").unwrap();
+        assert!(!strays.exists([]).unwrap(), "rows of calls that are not there");
         let mut statement = self
             .connection
             .prepare("select path, size_bytes, samples, rate_hz from tracks")
