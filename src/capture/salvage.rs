@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::scribe::chain;
 use crate::clock::SharedClock;
-use crate::domain::{Direction, EndReason, Origin, Samples8k, TrackSource, UnixMillis};
+use crate::domain::{EndReason, Samples8k, TrackSource, UnixMillis};
 use crate::store::{Finish, NewCall, NewTrack, OpenCall, Store, StoreError};
 use crate::vault::{Error, Folder, SealedTrack, Vault};
 
@@ -98,18 +98,7 @@ async fn adopt(
     folder: &Folder,
 ) -> Result<OpenCall, StoreError> {
     let at = clock.now();
-    let call = NewCall {
-        call_sid: folder.call_sid().clone(),
-        parent_call_sid: None,
-        direction: Direction::Inbound,
-        origin: Origin::Number,
-        from_number: String::new(),
-        to_number: String::new(),
-        call_status: "in-progress".to_owned(),
-        at,
-        clock_synced: false,
-        live_copy: true,
-    };
+    let call = NewCall::unknown(folder.call_sid().clone(), at, false);
     let call_sid = call.call_sid.clone();
     let text = folder.as_str().to_owned();
     let call = store.adopt_call(call, Some(text.clone())).await?;

@@ -1,8 +1,11 @@
 //! The listeners and what they serve.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,7 +17,7 @@ use crate::twilio::door::Door;
 use crate::twilio::signature::Validator;
 use crate::web::door::{Answering, DoorState, Gatekeeper, Settings};
 use crate::web::health::{Check, CheckState, Health};
-use crate::web::serve::{Limits, serve};
+use crate::web::serve::{Limits, Listener, serve};
 use crate::web::{Router, door, lan};
 
 /// How often a data folder that cannot be used is tried again.
@@ -61,6 +64,7 @@ impl Degraded {
     /// Opens them.
     pub(super) fn open(
         why: &str,
+        config: &Config,
         clock: &SharedClock,
         ports: &Arc<Ports>,
         settings: &watch::Receiver<Settings>,
@@ -85,7 +89,14 @@ impl Degraded {
             clock: Arc::clone(clock),
             stop: stop.clone(),
         });
-        spawn_doors(ports, door, lan::degraded_router(health), &stop, &tasks);
+        spawn_doors(ports, door, lan::degraded_router(health.clone()), &stop, &tasks);
+        match bind_admin(config) {
+            Ok(admin) => spawn_admin(&Arc::new(admin), lan::degraded_router(health), &stop, &tasks),
+            // Most likely it lies in the folder that cannot be used.
+            Err(error) => {
+                tracing::warn!(error = %format!("{error:#}"), "the command line cannot reach this appliance meanwhile; its page can be");
+            }
+        }
         Self { stop, tasks }
     }
 
@@ -97,6 +108,34 @@ impl Degraded {
             tracing::warn!("a connection did not end in time");
         }
     }
+}
+
+/// Makes the command line's socket; one left by a program that was killed is replaced.
+pub(super) fn bind_admin(config: &Config) -> anyhow::Result<Listener> {
+    let path = &config.server.admin_socket;
+    let unusable = || format!("server.admin_socket = {} cannot be made", path.display());
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(unusable);
+    }
+    let listener = UnixListener::bind(path).with_context(unusable)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(unusable)?;
+    Ok(Listener::Unix(listener))
+}
+
+/// Serves the command line's socket until `stop`.
+pub(super) fn spawn_admin(
+    admin: &Arc<Listener>,
+    router: Router,
+    stop: &CancellationToken,
+    tasks: &TaskTracker,
+) {
+    let (admin, stop, tracker) = (Arc::clone(admin), stop.clone(), tasks.clone());
+    tasks.spawn(async move {
+        serve(&admin, router, Limits::DOOR, stop, &tracker).await;
+    });
 }
 
 /// Serves both ports until `stop`.

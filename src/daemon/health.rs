@@ -279,7 +279,10 @@ fn stages(backlog: &Result<Vec<Backlog>, StoreError>) -> Check {
             check(
                 "work",
                 CheckState::Degraded,
-                format!("{failed} stages have failed"),
+                format!(
+                    "{failed} {} failed",
+                    if failed == 1 { "stage has" } else { "stages have" }
+                ),
                 Some("open the calls marked failed; each says why and has a Retry button"),
             )
         }

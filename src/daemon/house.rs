@@ -1,13 +1,11 @@
 //! The house while the data folder can be used: every room, built up the stair.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
-use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +26,7 @@ use crate::transcribe::{
 use crate::vault::{self, Vault};
 use crate::web::door::{DoorState, Inside, Settings};
 use crate::web::lan::{Gate, LanState};
-use crate::web::serve::{Limits, Listener, serve};
+use crate::web::serve::Listener;
 use crate::web::{admin, door, lan};
 
 /// Attempts that may end the whole process before a stage is given up.
@@ -60,7 +58,6 @@ impl House {
     ) -> anyhow::Result<Self> {
         let data_dir = config.server.data_dir.clone();
         let (vault, store) = open_data(config, clock).await?;
-        let admin = bind_admin(config)?;
         let back = store
             .put_back_claims(CLAIMS_LOST_MAX, clock.now())
             .await
@@ -80,6 +77,8 @@ impl House {
                 salvaged.tracks
             );
         }
+        // Not before: until here the appliance without a data folder answers there.
+        let admin = doors::bind_admin(config)?;
         let speech = Speech::start(speech_options(config)?).context("no thread for speech")?;
         let (due, calls) = (Due::default(), TaskTracker::new());
         let recorder = Recorder::new(capture::Options {
@@ -108,7 +107,7 @@ impl House {
             speech: Arc::new(speech),
             recorder,
             calls,
-            admin: Arc::new(Listener::Unix(admin)),
+            admin: Arc::new(admin),
         })
     }
 
@@ -224,10 +223,7 @@ impl House {
             stop: stop.clone(),
         });
         doors::spawn_doors(ports, door, page, stop, answers);
-        let (admin, stop, tracker) = (Arc::clone(&self.admin), stop.clone(), answers.clone());
-        answers.spawn(async move {
-            serve(&admin, admin::router(lan_state), Limits::DOOR, stop, &tracker).await;
-        });
+        doors::spawn_admin(&self.admin, admin::router(lan_state), stop, answers);
     }
 
     async fn close(self, mut rooms: JoinSet<&'static str>, answers: TaskTracker) {
@@ -286,21 +282,6 @@ async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vaul
     })
     .await
     .context("opening the data folder broke")?
-}
-
-/// Makes the command line's socket; one left by a program that was killed is replaced.
-fn bind_admin(config: &Config) -> anyhow::Result<UnixListener> {
-    let path = &config.server.admin_socket;
-    let unusable = || format!("server.admin_socket = {} cannot be made", path.display());
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(error).with_context(unusable);
-    }
-    let listener = UnixListener::bind(path).with_context(unusable)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-        .with_context(unusable)?;
-    Ok(listener)
 }
 
 fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {

@@ -100,7 +100,7 @@ async fn open_or_wait(
                 let status = format!("DEGRADED: nothing can be recorded here: {text}");
                 // Without systemd there is nobody to tell.
                 let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
-                degraded = Some(doors::Degraded::open(&text, clock, ports, settings));
+                degraded = Some(doors::Degraded::open(&text, config, clock, ports, settings));
             }
             Err(_) => {
                 // Without systemd there is nobody to tell; the loop itself is the sign of life.

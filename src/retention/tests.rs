@@ -6,6 +6,21 @@ use crate::domain::*;
 use crate::store::*;
 use crate::vault::{PartNo, TrackName};
 
+fn call(sid: &CallSid, at: UnixMillis) -> NewCall {
+    NewCall {
+        call_sid: sid.clone(),
+        parent_call_sid: None,
+        direction: Direction::Inbound,
+        origin: Origin::Number,
+        from_number: String::new(),
+        to_number: String::new(),
+        call_status: "completed".to_owned(),
+        at,
+        clock_synced: true,
+        live_copy: true,
+    }
+}
+
 #[tokio::test]
 async fn a_sweep_hashes_what_is_kept_and_deletes_what_was_given_up() {
     let folder = tempfile::tempdir().unwrap();
@@ -27,19 +42,7 @@ async fn a_sweep_hashes_what_is_kept_and_deletes_what_was_given_up() {
             track.seal().unwrap()
         })
         .collect();
-    let call = NewCall {
-        call_sid: sid.clone(),
-        parent_call_sid: None,
-        direction: Direction::Inbound,
-        origin: Origin::Number,
-        from_number: String::new(),
-        to_number: String::new(),
-        call_status: "completed".to_owned(),
-        at: now,
-        clock_synced: true,
-        live_copy: true,
-    };
-    let id = store.announce_call(call, None).await.unwrap();
+    let id = store.announce_call(call(&sid, now), None).await.unwrap();
     let rows = tracks.iter().map(|sealed| NewTrack {
         party: sealed.party(),
         source: TrackSource::Stream,

@@ -30,6 +30,25 @@ pub struct NewCall {
     pub live_copy: bool,
 }
 
+impl NewCall {
+    /// Describes a call of which nothing but its name is known: its stream or its folder came
+    /// before any webhook, and most calls come in from a telephone.
+    pub fn unknown(call_sid: CallSid, at: UnixMillis, clock_synced: bool) -> Self {
+        Self {
+            call_sid,
+            parent_call_sid: None,
+            direction: Direction::Inbound,
+            origin: Origin::Number,
+            from_number: String::new(),
+            to_number: String::new(),
+            call_status: "in-progress".to_owned(),
+            at,
+            clock_synced,
+            live_copy: true,
+        }
+    }
+}
+
 /// What a status callback says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StatusUpdate {
@@ -116,7 +135,8 @@ impl Store {
         self.write(move |tx| {
             let mut stale = tx.prepare(
                 "select id from calls where ended_at_ms is null and created_at_ms < ?1 \
-                 and recording_status <> 'recording'",
+                 and not exists (select 1 from streams \
+                   where call_id = calls.id and stopped_at_ms is null)",
             )?;
             let ids = stale.query_map([before.get()], |row| row.get(0).map(CallId))?;
             let mut count = 0;

@@ -46,7 +46,7 @@ enum Failure {
     Store(#[from] StoreError),
     #[error("{0}")]
     Speech(#[from] SpeechError),
-    #[error("{path} cannot be opened: {why}")]
+    #[error("a recording of this call cannot be read ({path}): {why}")]
     Track { path: String, why: String, gone: bool },
 }
 

@@ -2,8 +2,10 @@
 #![cfg(test)]
 #![allow(missing_docs, reason = "these are tests")]
 
+mod cli;
 #[cfg(feature = "whisper")]
 mod crash;
+mod degraded;
 mod house;
 #[cfg(feature = "whisper")]
 mod kept;

@@ -16,6 +16,9 @@ const STATUS: &str = "/twilio/status";
 
 const POLICY: Option<u16> = Some(1008);
 
+/// Makes the first message of a socket's stream.
+type Spoiled = Box<dyn FnOnce(&Socket) -> String>;
+
 /// Tells that the call is over and waits until its files are the ledger's.
 async fn end(appliance: &Appliance, call_sid: &CallSid) {
     let form = Form::progress(call_sid, "completed").with("CallDuration", "1");
@@ -118,7 +121,7 @@ async fn a_start_that_is_not_for_us_is_refused_and_changes_nothing() {
         }
     };
     let other_account = json!("AC00000000000000000000000000000002");
-    let cases: Vec<(Box<dyn FnOnce(&Socket) -> String>, Option<u16>)> = vec![
+    let cases: Vec<(Spoiled, Option<u16>)> = vec![
         (Box::new(spoil(&["start", "accountSid"], other_account)), POLICY),
         (Box::new(spoil(&["start", "callSid"], json!("CA/../../x"))), POLICY),
         (Box::new(spoil(&["start", "callSid"], json!(7))), POLICY),

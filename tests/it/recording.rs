@@ -225,7 +225,7 @@ async fn a_stream_that_comes_back_within_ten_seconds_goes_on_in_the_same_files()
     let appliance = home.start().await;
     let sound = sound(4000);
     let report = appliance.play(sound.clone(), |options| {
-        options.faults.cut_after = Some(Duration::from_millis(1000));
+        options.faults.cut_after = Some(Duration::from_secs(1));
         options.faults.cut_away = Duration::from_millis(1500);
     });
     let report = report.await;

@@ -79,13 +79,17 @@ class Visitor:
         if response.status >= 400:
             self.wrong.append(f"{response.status}: {response.url}")
 
+    def fits(self):
+        """Nothing may stick out sideways."""
+        width = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        ensure(width <= 0, f"the page is {width} px too wide")
+
     def leave(self):
         """Ends the visit; all of it must have been in order."""
         self.wrong += self.page.evaluate("window.policyViolations")
-        width = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        self.fits()
         self.context.close()
         ensure(not self.wrong, "; ".join(self.wrong))
-        ensure(width <= 0, f"the page is {width} px too wide")
 
 
 def api(url, path):
@@ -195,6 +199,7 @@ def scenario_retry(browser, args):
     page = visitor.page
     page.goto(f"{args.url}/calls/{sid}")
     expect(page.locator("#stages .badge.failed")).to_be_visible()
+    visitor.fits()
     page.screenshot(path=args.out / "retry-before.png")
     page.get_by_role("button", name="Retry").click()
     until(lambda: page.locator("#stages .badge.failed").count() == 0, "the stage taken up again", 10)

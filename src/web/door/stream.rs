@@ -11,7 +11,7 @@ use super::gate::{Turned, check_upgrade};
 use super::voice::{TOKEN_PARAMETER, token_hash};
 use super::{DoorState, Gatekeeper, Inside, LEDGER_PATIENCE};
 use crate::capture::{Frame, StreamLink, StreamOpening};
-use crate::domain::{CallSid, Direction, Origin, PartyMap};
+use crate::domain::{CallSid, PartyMap};
 use crate::store::{NewCall, TokenVerdict};
 use crate::twilio::media::{MediaError, MediaMessage, Start};
 
@@ -236,18 +236,7 @@ impl Line {
     async fn call_of(&mut self, call_sid: &CallSid) -> NewCall {
         let asked = tokio::time::timeout(LEDGER_PATIENCE, self.inside.store.call(call_sid)).await;
         let (at, clock_synced) = (self.state.clock.now(), self.state.clock.synchronised());
-        let unknown = NewCall {
-            call_sid: call_sid.clone(),
-            parent_call_sid: None,
-            direction: Direction::Inbound,
-            origin: Origin::Number,
-            from_number: String::new(),
-            to_number: String::new(),
-            call_status: "in-progress".to_owned(),
-            at,
-            clock_synced,
-            live_copy: true,
-        };
+        let unknown = NewCall::unknown(call_sid.clone(), at, clock_synced);
         match asked {
             Ok(Ok(Some(detail))) => NewCall {
                 direction: detail.call.direction,

@@ -1,12 +1,13 @@
 //! A data folder and a configuration, as an operator would have made them.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 use toml::{Table, Value};
 
 use super::ledger::{Ledger, files_below};
-use super::process::{Appliance, fieldtape};
+use super::process::{Appliance, PROGRAM, fieldtape};
 use super::root;
 
 pub(crate) const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -100,7 +101,13 @@ impl Home {
 
     /// Runs the appliance until its ports are bound.
     pub(crate) async fn start_degraded(&self) -> Appliance {
-        Appliance::start(self).await
+        Appliance::start(self, fieldtape(self.path())).await
+    }
+
+    /// Runs the appliance by a command that runs what its last arguments say.
+    pub(crate) async fn start_by(&self, mut command: Command) -> Appliance {
+        command.arg(PROGRAM);
+        Appliance::start(self, command).await
     }
 
     /// Runs a command with this configuration, and returns what it printed.

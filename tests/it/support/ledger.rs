@@ -12,6 +12,7 @@ pub(crate) struct Ledger {
 }
 
 /// A row of `calls`.
+#[expect(clippy::struct_field_names, reason = "they are named as in the ledger")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) id: i64,

@@ -18,9 +18,12 @@ use super::ledger::Ledger;
 use super::twilio::Twilio;
 use super::{ACCOUNT, PUBLIC_URL, TOKEN, eventually, fresh_call_sid};
 
+/// The program.
+pub(super) const PROGRAM: &str = env!("CARGO_BIN_EXE_fieldtape");
+
 /// The program, in a clean environment and a folder without models.
 pub(crate) fn fieldtape(dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fieldtape"));
+    let mut command = Command::new(PROGRAM);
     command.env_clear().current_dir(dir).stdin(Stdio::null());
     command
 }
@@ -61,8 +64,7 @@ pub(crate) struct Appliance {
 }
 
 impl Appliance {
-    pub(super) async fn start(home: &Home) -> Self {
-        let mut command = fieldtape(home.path());
+    pub(super) async fn start(home: &Home, mut command: Command) -> Self {
         command.arg("-c").arg(home.config_file()).arg("run");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

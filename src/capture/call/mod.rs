@@ -8,7 +8,7 @@
 //! The task waits for nobody: the ledger and the disk are told and not waited for until the call
 //! is over.
 
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,16 +16,17 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Instrument;
 
+mod ending;
+mod handing;
+mod placing;
+
 use super::recorder::{LiveTrack, Options, StreamOpening};
-use super::scribe::{self, Order, ScribeOptions, Write, Written};
+use super::scribe::{self, Order, ScribeOptions, Write};
 use super::session::{Effect, Event, Frame, Session};
 use crate::domain::{
-    CallSid, EndReason, GapReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis,
-    last_four,
+    CallSid, EndReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
 };
-use crate::store::{
-    CallId, Finish, GapRow, NewCall, NewStream, StoreError, StreamEnd, StreamPlace,
-};
+use crate::store::{CallId, GapRow, NewCall, NewStream, StoreError, StreamEnd, StreamPlace};
 use crate::vault::Folder;
 
 /// How often held frames are looked at and what is gathered goes to the scribe. At a crash this
@@ -257,72 +258,6 @@ impl OngoingCall {
             boot_id: self.options.boot_id.clone(),
         });
     }
-
-    /// Has the stream written down; the answer says where the files go.
-    fn tell_ledger(&mut self, stream: NewStream) {
-        let (reply, answer) = oneshot::channel();
-        // In line before the spawned task runs: a short stream's end must not overtake its start.
-        let placing = self.options.store.stream_started(stream);
-        let span = self.span.clone();
-        self.options.tasks.spawn(
-            async move {
-                let placed = placing.await;
-                if let Err(error) = &placed {
-                    tracing::error!(error = %error, "the ledger did not take the stream; its sound is recorded all the same");
-                }
-                // Nobody waits any more when the call took its own way.
-                let _ = reply.send(placed);
-            }
-            .instrument(span),
-        );
-        if self.call.is_none() {
-            self.placing = Some((answer, self.options.clock.since_boot()));
-        }
-    }
-
-    /// Has the files made, once the ledger has said where, or takes too long to.
-    fn place(&mut self) {
-        let Some((answer, since)) = &mut self.placing else { return };
-        let late = self.options.clock.since_boot().saturating_sub(*since) > PLACE_WITHIN;
-        let place = match answer.try_recv() {
-            Ok(answer) => answer,
-            Err(oneshot::error::TryRecvError::Empty) if !late => return,
-            Err(_) => Err(StoreError::Closed),
-        };
-        self.placing = None;
-        let now = self.options.clock.now();
-        if let Ok(place) = place {
-            self.call = Some(place.call);
-            // A call that was sealed before goes on in new files at its own later time.
-            if let (None, Some(started_at)) = (&self.folder, place.started_at) {
-                let since = u64::try_from(now.since(started_at).as_millis()).unwrap_or(0);
-                self.offset = Samples8k::from_millis(since);
-                self.started_at = Some(started_at);
-            }
-            let known = place.folder.and_then(|text| text.parse::<Folder>().ok());
-            self.open_files(known);
-        } else {
-            self.open_files(None);
-        }
-        self.tell_beginning();
-    }
-
-    fn open_files(&mut self, known: Option<Folder>) {
-        if self.folder.is_some() {
-            return;
-        }
-        let now = self.options.clock.now();
-        match known.map_or_else(|| Folder::new(&self.call_sid, now), Ok) {
-            Ok(folder) => {
-                self.folder = Some(folder.clone());
-                self.order(Order::Open { folder, offset: self.offset });
-            }
-            Err(error) => {
-                tracing::error!(event = "recording.failed", error = %error, "{} has no folder: the clock is out of all bounds", self.call_sid);
-            }
-        }
-    }
-
     fn step(&mut self, event: Event) {
         let now = self.options.clock.since_boot();
         let (session, effects) = std::mem::take(&mut self.session).step(event, now);
@@ -368,41 +303,6 @@ impl OngoingCall {
             Effect::Finished { .. } => {}
         }
     }
-
-    fn gap(&mut self, gap: GapRow) {
-        if !self.warned_of_gaps {
-            self.warned_of_gaps = true;
-            let (at_s, ms) = (gap.start.as_secs_f64(), gap.end.since(gap.start) / 8);
-            tracing::warn!(
-                event = "recording.gap", party = %gap.party, reason = %gap.reason, duration_ms = ms,
-                "{ms} ms of the {} at {at_s:.1} s are missing ({}); further gaps are in the ledger", gap.party, gap.reason
-            );
-        }
-        self.gaps.push(gap);
-    }
-
-    fn warn_of_skips(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.warned_of_skips, true) {
-            tracing::warn!(
-                event = "stream.skipped",
-                "a message of {}'s stream {why}; it and others like it are skipped and counted",
-                self.call_sid
-            );
-        }
-    }
-
-    fn tell_beginning(&mut self) {
-        let (Some(call), Some(started_at), Some(folder)) =
-            (self.call, self.started_at, &self.folder)
-        else {
-            return;
-        };
-        let folder = folder.as_str().to_owned();
-        if let Err(error) = self.options.store.sound_began(call, started_at, folder) {
-            tracing::error!(error = %error, "the ledger did not take the start of {}", self.call_sid);
-        }
-    }
-
     fn beat(&mut self) {
         self.place();
         self.step(Event::Tick);
@@ -413,66 +313,6 @@ impl OngoingCall {
             self.tell_gaps();
         }
     }
-
-    /// Hands what is gathered to the scribe, if the disk keeps up.
-    fn flush(&mut self) {
-        if self.folder.is_none() || self.batch.is_empty() {
-            return;
-        }
-        let batch = std::mem::take(&mut self.batch);
-        self.order(Order::Write(batch));
-    }
-
-    fn order(&mut self, order: Order) {
-        match self.scribe.try_send(order) {
-            Ok(()) => {
-                if std::mem::take(&mut self.disk_behind) {
-                    tracing::warn!(
-                        event = "disk.recovered",
-                        "the disk keeps up with {} again",
-                        self.call_sid
-                    );
-                }
-            }
-            Err(TrySendError::Full(Order::Write(batch))) => {
-                if !std::mem::replace(&mut self.disk_behind, true) {
-                    tracing::error!(
-                        event = "disk.stalled",
-                        "the disk has been stuck for 30 s: sound of {} is being lost here; Twilio's copy has it",
-                        self.call_sid
-                    );
-                }
-                for write in batch {
-                    let start = write.at.plus(self.offset.get());
-                    let end = start.plus(write.ulaw.len() as u64);
-                    let gap = GapRow {
-                        party: write.party,
-                        source: TrackSource::Stream,
-                        start,
-                        end,
-                        reason: GapReason::Disk,
-                    };
-                    self.gap(gap);
-                }
-            }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                tracing::error!(
-                    event = "recording.failed",
-                    "the scribe of {} takes no orders",
-                    self.call_sid
-                );
-            }
-        }
-    }
-
-    fn tell_gaps(&mut self) {
-        let Some(call) = self.call.filter(|_| !self.gaps.is_empty()) else { return };
-        // What the ledger cannot take now is told with the end of the call.
-        if self.options.store.gaps_found(call, self.gaps.clone()).is_ok() {
-            self.gaps.clear();
-        }
-    }
-
     fn close(&mut self, stopped: bool) {
         self.step(Event::Closed);
         let (now, at) = (self.options.clock.since_boot(), self.options.clock.now());
@@ -519,112 +359,5 @@ impl OngoingCall {
         }
         let waited = now.saturating_sub(closed) >= RETURN_WITHIN;
         waited.then_some(if stopped { EndReason::Completed } else { EndReason::Interrupted })
-    }
-
-    async fn finish(mut self, reason: EndReason) {
-        if self.stream.is_some() {
-            self.close(false);
-        }
-        if self.folder.is_none() {
-            self.await_place().await;
-        }
-        self.step(Event::End);
-        self.flush();
-        let ended_at = self.closed.map_or_else(|| self.options.clock.now(), |(_, at, _)| at);
-        let written = self.seal().await;
-        let seconds = self.session.length().as_secs_f64();
-        let bytes: u64 = written.tracks.iter().map(|track| track.size_bytes).sum();
-        if written.tracks.is_empty() {
-            tracing::error!(event = "recording.failed", "{} left no sound here", self.call_sid);
-        } else {
-            let files = written.tracks.len();
-            let duration_ms = self.session.length().as_millis();
-            tracing::info!(
-                event = "recording.completed", duration_ms, size_bytes = bytes, reason = %reason,
-                "{} is recorded: {seconds:.1} s in {files} files ({reason})", self.call_sid
-            );
-        }
-        self.hand_over(written, reason, ended_at).await;
-        self.options.due.ring();
-    }
-
-    async fn await_place(&mut self) {
-        if let Some((answer, _)) = &mut self.placing {
-            let answer = tokio::time::timeout(PLACE_WITHIN, answer).await;
-            let (reply, receiver) = oneshot::channel();
-            if let Ok(Ok(place)) = answer {
-                // The receiver is right below.
-                let _ = reply.send(place);
-            }
-            self.placing = Some((receiver, Duration::ZERO));
-        }
-        self.place();
-    }
-
-    async fn seal(&mut self) -> Written {
-        let (reply, answer) = oneshot::channel();
-        let (scribe, end) = (self.scribe.clone(), self.session.length());
-        // The queue may be full behind a slow disk: this waits for it, off the async threads.
-        let sent =
-            tokio::task::spawn_blocking(move || scribe.send(Order::Finish { end, reply })).await;
-        if !matches!(sent, Ok(Ok(()))) {
-            tracing::error!(
-                event = "recording.failed",
-                "the scribe of {} is gone; what it wrote is salvaged at the next start",
-                self.call_sid
-            );
-        }
-        answer.await.unwrap_or_default()
-    }
-
-    /// Tells the ledger until it takes it. What it never takes is found at the next start.
-    async fn hand_over(&mut self, written: Written, reason: EndReason, ended_at: UnixMillis) {
-        let Written { tracks, gaps, mut trouble } = written;
-        self.gaps.extend(gaps);
-        if tracks.is_empty() {
-            trouble.get_or_insert_with(|| "Twilio opened a stream and sent no sound".to_owned());
-        }
-        loop {
-            match self.tell_end(&tracks, trouble.as_deref(), (reason, ended_at)).await {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::error!(error = %error, "the ledger does not take the end of {}; its files are safe and it is told again", self.call_sid);
-                }
-            }
-            tokio::select! {
-                biased;
-                () = self.options.stop.cancelled() => return,
-                () = tokio::time::sleep(TELL_AGAIN) => {}
-            }
-        }
-    }
-
-    async fn tell_end(
-        &mut self,
-        tracks: &[crate::store::NewTrack],
-        trouble: Option<&str>,
-        (reason, ended_at): (EndReason, UnixMillis),
-    ) -> Result<(), StoreError> {
-        let store = &self.options.store;
-        let call = match (self.call, &self.announced) {
-            (Some(call), _) => call,
-            (None, Some(call)) => {
-                let folder = self.folder.as_ref().map(|folder| folder.as_str().to_owned());
-                store.adopt_call(call.clone(), folder).await?
-            }
-            (None, None) => return Ok(()),
-        };
-        self.call = Some(call);
-        store
-            .finish_call(Finish {
-                call,
-                tracks: tracks.to_vec(),
-                gaps: self.gaps.clone(),
-                reason,
-                ended_at,
-                at: self.options.clock.now(),
-                trouble: trouble.map(str::to_owned),
-            })
-            .await
     }
 }
