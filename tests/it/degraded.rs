@@ -2,13 +2,11 @@
 
 use std::process::Command;
 
-use fieldtape::domain::Party;
 use fieldtape::simulate::Sound;
 use rustix::process::Signal;
 
 use crate::support::{
-    Appliance, Connected, Form, Home, asset_sound, eventually, fresh_call_sid, fresh_recording_sid,
-    noise, root,
+    Appliance, Connected, Form, Home, fresh_call_sid, fresh_recording_sid, noise,
 };
 
 /// A call is answered, announced, recorded at Twilio and connected; nothing else is promised, and
@@ -132,41 +130,48 @@ async fn on_a_read_only_disk_calls_are_answered_until_it_can_be_written() {
 }
 
 #[cfg(feature = "whisper")]
-#[tokio::test]
-async fn without_a_model_calls_are_recorded_and_their_words_wait_for_it() {
-    let home = Home::new();
-    let appliance = home.start().await;
-    let call = asset_sound("service-call.wav");
-    let first_seconds = |party| call.of(party)[..24_000].to_vec();
-    let sound = Sound::stereo(first_seconds(Party::Agent), first_seconds(Party::Technician));
-    let report = appliance.play(sound, |options| options.speed = 4.0).await;
-    let call_sid = &report.call_sid;
-    appliance.await_recorded(call_sid).await;
-    let waiting = eventually("the words wait", async || {
-        let call = home.ledger().call(call_sid).unwrap();
-        call.waiting_for.is_some().then_some(call)
-    })
-    .await;
-    assert_eq!(waiting.waiting_for.as_deref(), Some("model"));
-    assert_eq!(waiting.transcript_status, "pending");
-    assert!(waiting.last_error.unwrap().contains("tiny.en-q8_0"), "it says what to do");
-    let health = appliance.api("/health").await.to_string();
-    assert!(health.contains("tiny.en-q8_0"), "{health}");
-    assert_eq!(appliance.get("/readyz").await.status(), 200, "calls are recorded all the same");
+mod without_a_model {
+    use fieldtape::domain::Party;
 
-    let models = home.data_dir().join("models");
-    std::fs::create_dir_all(&models).unwrap();
-    for name in ["ggml-silero-v6.2.3.bin", "ggml-tiny.en-q8_0.bin"] {
-        std::fs::copy(root().join("models").join(name), models.join(name)).unwrap();
+    use super::*;
+    use crate::support::{asset_sound, eventually, root};
+
+    #[tokio::test]
+    async fn calls_are_recorded_and_their_words_wait_for_it() {
+        let home = Home::new();
+        let appliance = home.start().await;
+        let call = asset_sound("service-call.wav");
+        let first_seconds = |party| call.of(party)[..24_000].to_vec();
+        let sound = Sound::stereo(first_seconds(Party::Agent), first_seconds(Party::Technician));
+        let report = appliance.play(sound, |options| options.speed = 4.0).await;
+        let call_sid = &report.call_sid;
+        appliance.await_recorded(call_sid).await;
+        let waiting = eventually("the words wait", async || {
+            let call = home.ledger().call(call_sid).unwrap();
+            call.waiting_for.is_some().then_some(call)
+        })
+        .await;
+        assert_eq!(waiting.waiting_for.as_deref(), Some("model"));
+        assert_eq!(waiting.transcript_status, "pending");
+        assert!(waiting.last_error.unwrap().contains("tiny.en-q8_0"), "it says what to do");
+        let health = appliance.api("/health").await.to_string();
+        assert!(health.contains("tiny.en-q8_0"), "{health}");
+        assert_eq!(appliance.get("/readyz").await.status(), 200, "calls are recorded all the same");
+
+        let models = home.data_dir().join("models");
+        std::fs::create_dir_all(&models).unwrap();
+        for name in ["ggml-silero-v6.2.3.bin", "ggml-tiny.en-q8_0.bin"] {
+            std::fs::copy(root().join("models").join(name), models.join(name)).unwrap();
+        }
+        // A person need not wait for the next look.
+        let retried = home.run(&["retry", call_sid.as_str()]).await;
+        assert_eq!(retried.code, Some(0), "{retried:?}");
+        eventually("the words are written down", async || {
+            (home.ledger().call(call_sid).unwrap().transcript_status == "completed").then_some(())
+        })
+        .await;
+        let shown = home.run(&["calls", "show", call_sid.as_str()]).await;
+        assert_eq!(shown.code, Some(0), "{shown:?}");
+        appliance.stop().await;
     }
-    // A person need not wait for the next look.
-    let retried = home.run(&["retry", call_sid.as_str()]).await;
-    assert_eq!(retried.code, Some(0), "{retried:?}");
-    eventually("the words are written down", async || {
-        (home.ledger().call(call_sid).unwrap().transcript_status == "completed").then_some(())
-    })
-    .await;
-    let shown = home.run(&["calls", "show", call_sid.as_str()]).await;
-    assert_eq!(shown.code, Some(0), "{shown:?}");
-    appliance.stop().await;
 }

@@ -16,6 +16,9 @@ const STATUS: &str = "/twilio/status";
 
 const POLICY: Option<u16> = Some(1008);
 
+/// Makes the first message of a socket's stream.
+type Spoiled = Box<dyn FnOnce(&Socket) -> String>;
+
 /// Tells that the call is over and waits until its files are the ledger's.
 async fn end(appliance: &Appliance, call_sid: &CallSid) {
     let form = Form::progress(call_sid, "completed").with("CallDuration", "1");
@@ -41,9 +44,6 @@ async fn live(appliance: &Appliance) -> (CallSid, Socket) {
 fn gap(party: &str, start: u64, end: u64) -> Gap {
     Gap { party: party.to_owned(), start, end, reason: "lost".to_owned() }
 }
-
-/// Makes the first message that a socket sends.
-type FirstMessage = Box<dyn FnOnce(&Socket) -> String>;
 
 #[tokio::test]
 async fn a_stream_of_a_call_that_nobody_announced_is_recorded_and_marked() {
@@ -121,7 +121,7 @@ async fn a_start_that_is_not_for_us_is_refused_and_changes_nothing() {
         }
     };
     let other_account = json!("AC00000000000000000000000000000002");
-    let cases: Vec<(FirstMessage, Option<u16>)> = vec![
+    let cases: Vec<(Spoiled, Option<u16>)> = vec![
         (Box::new(spoil(&["start", "accountSid"], other_account)), POLICY),
         (Box::new(spoil(&["start", "callSid"], json!("CA/../../x"))), POLICY),
         (Box::new(spoil(&["start", "callSid"], json!(7))), POLICY),

@@ -18,6 +18,10 @@ use crate::twilio::media::{MediaError, MediaMessage, Start};
 /// The largest frame that is read; Twilio's are half a kilobyte.
 const FRAME_BYTES_MAX: usize = 64 * 1024;
 
+/// What is read at once: some 16 of Twilio's frames. The library makes so much room zero before
+/// each read, so more would cost memory and time with every frame.
+const READ_BYTES: usize = 8 * 1024;
+
 /// How long a socket may be open before its `start`.
 const START_WITHIN: Duration = Duration::from_secs(5);
 
@@ -37,7 +41,10 @@ pub(super) async fn media_stream(
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &state)
         .await
         .map_err(|error| Turned::Bad { why: error.to_string() })?;
-    let upgrade = upgrade.max_frame_size(FRAME_BYTES_MAX).max_message_size(FRAME_BYTES_MAX);
+    let upgrade = upgrade
+        .read_buffer_size(READ_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .max_message_size(FRAME_BYTES_MAX);
     Ok(upgrade
         .on_upgrade(move |socket| Line { state, gatekeeper, inside, socket }.run())
         .into_response())

@@ -23,7 +23,7 @@ async fn a_speech_process_that_is_killed_costs_time_and_nothing_else() {
     let home = Home::with_speech();
     let appliance = home.start().await;
     let hang_up = CancellationToken::new();
-    let sound = Sound::stereo(noise(1, 180_000), noise(2, 180_000));
+    let sound = Sound::stereo(noise(1, 600_000), noise(2, 600_000));
     let meanwhile = simulate::run(appliance.call_options(|_| {}), sound.clone(), hang_up.clone());
     let killing = async {
         let long = appliance.play(first_25_s(), |options| options.speed = 4.0).await.call_sid;

@@ -12,6 +12,7 @@ pub(crate) struct Ledger {
 }
 
 /// A row of `calls`.
+#[expect(clippy::struct_field_names, reason = "they are named as in the ledger")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "the ledger's own names")]
 pub(crate) struct Call {

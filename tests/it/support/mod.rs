@@ -3,6 +3,14 @@
 //! A [`Home`] is what survives the process (configuration, data folder); an [`Appliance`] is one
 //! run of it. [`Appliance::stop`] asks it to stop in good order and then checks what every stop
 //! must leave behind: no file under way, and a ledger that knows every file and its size.
+#![cfg_attr(
+    not(feature = "whisper"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "some of it is for tests that need the speech engine"
+    )
+)]
 
 mod home;
 mod ledger;

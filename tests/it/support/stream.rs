@@ -18,7 +18,7 @@ const PATH: &str = "/twilio/media-stream";
 /// What came of an upgrade.
 #[expect(clippy::large_enum_variant, reason = "a test has one or two of them")]
 pub(crate) enum Connected {
-    Open(Socket),
+    Open(Box<Socket>),
     Refused(u16),
 }
 
@@ -38,7 +38,8 @@ impl Connected {
         }
         match connect_async(request).await {
             Ok((inner, _)) => {
-                Self::Open(Socket { inner, stream_sid: fresh_stream_sid(), sequence: 1 })
+                let stream_sid = fresh_stream_sid();
+                Self::Open(Box::new(Socket { inner, stream_sid, sequence: 1 }))
             }
             Err(Error::Http(answer)) => Self::Refused(answer.status().as_u16()),
             Err(error) => panic!("no upgrade and no answer: {error}"),
@@ -55,7 +56,7 @@ impl Socket {
             panic!("the stream was refused");
         };
         socket.send(&MediaMessage::connected_frame()).await;
-        socket
+        *socket
     }
 
     /// Opens a socket and begins a stream of a call.
