@@ -62,11 +62,14 @@ async fn a_stop_seals_the_calls_in_progress_and_their_words_are_written_later() 
         assert_eq!(call.recording_status, "completed");
         let tracks = ledger.tracks(call_sid);
         assert_eq!(tracks.len(), 4);
+        assert_eq!(ledger.gaps(call_sid), []);
         for track in tracks.iter().filter(|track| track.rate_hz == 8000) {
             assert!(!track.salvaged, "sealed in good order");
             let heard = read_wav(&home.data_dir().join(&track.path), 8000);
             let sent = decoded(sound.of(track.party.parse().unwrap()));
-            assert!(heard == sent[..heard.len()], "{track:?}");
+            // The stop may fall between the two tracks' frames: then one ends in 20 ms of padding.
+            let whole = heard.len() - 160;
+            assert!(heard[..whole] == sent[..whole], "{track:?}");
         }
     }
     drop(appliance);

@@ -7,8 +7,8 @@ use fieldtape::domain::CallSid;
 use fieldtape::twilio::signature::{AuthToken, Validator};
 
 use crate::support::{
-    Connected, Form, Home, PUBLIC_URL, TOKEN, Twilio, fresh_call_sid, fresh_recording_sid,
-    fresh_stream_sid,
+    Connected, Form, Home, PUBLIC_URL, TOKEN, Twilio, eventually, fresh_call_sid,
+    fresh_recording_sid, fresh_stream_sid,
 };
 
 const VOICE: &str = "/twilio/voice";
@@ -61,8 +61,12 @@ async fn what_twilio_did_not_sign_is_refused_and_changes_nothing() {
         };
     }
     assert_nothing_happened(&home);
-    let refused = appliance.log().lines_with(&["webhook.refused", "403"]);
-    assert_eq!(refused.len(), 4 * 6 + 4, "each refusal is logged");
+    let refused = eventually("each refusal is logged", async || {
+        let lines = appliance.log().lines_with(&["webhook.refused", "403"]);
+        (lines.len() >= 4 * 6 + 4).then_some(lines)
+    })
+    .await;
+    assert_eq!(refused.len(), 4 * 6 + 4, "and once");
     assert!(refused.iter().any(|line| line.contains("no X-Twilio-Signature")), "with its reason");
     assert!(!appliance.log().text().contains(TOKEN));
     appliance.stop().await;
