@@ -14,7 +14,6 @@ pub(crate) struct Ledger {
 /// A row of `calls`.
 #[expect(clippy::struct_field_names, reason = "they are named as in the ledger")]
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_field_names, reason = "the ledger's own names")]
 pub(crate) struct Call {
     pub(crate) id: i64,
     pub(crate) direction: String,

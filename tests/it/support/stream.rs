@@ -16,7 +16,6 @@ use super::{ACCOUNT, Appliance, PATIENCE, fresh_stream_sid};
 const PATH: &str = "/twilio/media-stream";
 
 /// What came of an upgrade.
-#[expect(clippy::large_enum_variant, reason = "a test has one or two of them")]
 pub(crate) enum Connected {
     Open(Box<Socket>),
     Refused(u16),
