@@ -76,7 +76,8 @@ impl Appliance {
             log.addresses()
         });
         let (lan, twilio) = addresses.await;
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A connection kept from before the data folder could be used is closed when it can be.
+        let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Self { child, log, data_dir: home.data_dir(), lan, twilio, http }
     }
 

@@ -117,7 +117,7 @@ impl Twilio {
         Self {
             base: format!("http://{door}"),
             validator: Validator::new(AuthToken::new(token).unwrap(), None),
-            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            http: reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap(),
         }
     }
 
