@@ -10,7 +10,10 @@ mod health;
 mod house;
 mod signals;
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use sd_notify::NotifyState;
@@ -24,6 +27,10 @@ use crate::web::door::Settings;
 use crate::web::serve::Listener;
 
 pub use signals::Signals;
+
+/// How often a port that is in use is tried again, and after which pause: for 2 s.
+const PORT_TRIES: u32 = 40;
+const PORT_AGAIN: Duration = Duration::from_millis(50);
 
 /// Reads the configuration again.
 pub type Reload = Box<dyn Fn() -> Result<Config, Problems> + Send>;
@@ -61,7 +68,7 @@ pub async fn run(config: Config, reload: Reload) -> anyhow::Result<()> {
 
 async fn bind(config: &Config) -> anyhow::Result<Ports> {
     let bind = async |what: &str, address| {
-        TcpListener::bind(address).await.map(Listener::Tcp).with_context(|| {
+        listen(address).await.map(Listener::Tcp).with_context(|| {
             format!("{what} = \"{address}\" cannot be listened on: is another program there?")
         })
     };
@@ -69,6 +76,22 @@ async fn bind(config: &Config) -> anyhow::Result<Ports> {
         lan: bind("server.lan_listen", config.server.lan_listen).await?,
         twilio: bind("server.twilio_listen", config.server.twilio_listen).await?,
     })
+}
+
+/// Takes a port, in a moment if not at once: when a killed predecessor was just starting its speech
+/// process, that has the predecessor's ports, and its locks on recordings, until it is a program
+/// of its own.
+async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let mut tries_left = PORT_TRIES;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && tries_left > 0 => {
+                tries_left -= 1;
+                tokio::time::sleep(PORT_AGAIN).await;
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Opens the data folder; while it cannot be used, serves without it and tries again. None when

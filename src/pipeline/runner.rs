@@ -101,13 +101,32 @@ impl Runner {
         };
         let took = self.clock.since_boot().saturating_sub(began);
         let settlement = self.judge(&claim, verdict, took);
-        self.settle(claim, settlement).await
+        self.settle(claim, settlement, stop).await
     }
 
-    /// Writes the end of a claim down, however long the ledger takes to be well again.
-    async fn settle(&self, claim: Claim, settlement: Settlement) -> Result<(), StoreError> {
-        // A ledger that fails here leaves the claim `processing`; the next start puts it back.
-        self.store.settle(claim, settlement, self.clock.now()).await
+    /// Writes the end of a claim down, however long the ledger takes to be well again: nobody else
+    /// would, and the stage would seem to be under way for ever. At a stop before that it stays
+    /// so, and the next start puts it back.
+    async fn settle(
+        &self,
+        claim: Claim,
+        settlement: Settlement,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let mut told = false;
+        loop {
+            let settled = self.store.settle(claim.clone(), settlement.clone(), self.clock.now());
+            let Err(error) = settled.await else { return Ok(()) };
+            if !std::mem::replace(&mut told, true) {
+                let (stage, sid) = (claim.stage(), claim.call_sid());
+                tracing::error!(error = %error, "the ledger does not take what became of the {stage} of {sid}; it is told until it does");
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Err(error),
+                () = tokio::time::sleep(LEDGER_PAUSE) => {}
+            }
+        }
     }
 
     fn judge(&self, claim: &Claim, verdict: Option<Verdict>, took: Duration) -> Settlement {

@@ -40,7 +40,7 @@ struct House {
     store: Store,
     clock: Arc<ManualClock>,
     sid: CallSid,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl House {
@@ -84,7 +84,7 @@ impl House {
             trouble: None,
         };
         store.finish_call(finish).await.unwrap();
-        Self { store, clock, sid, _folder: folder }
+        Self { store, clock, sid, folder }
     }
 
     /// Runs the verdicts one after another, letting the time of each pause pass.
@@ -169,4 +169,29 @@ async fn stopping_gives_the_attempt_back() {
     tokio::join!(running, stopping);
     let row = house.call().await;
     assert_eq!((row.transcript_status, row.retry_count), (StageStatus::Pending, 0));
+}
+
+#[tokio::test]
+async fn a_ledger_that_cannot_take_the_end_is_told_again_when_it_can() {
+    let house = House::with_a_finished_call().await;
+    let path = house.folder.path().join("fieldtape.db");
+    let other =
+        rusqlite::Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE);
+    let other = other.unwrap();
+    other
+        .execute_batch(
+            "create trigger full before update on stages when new.status = 'skipped' \
+             begin select raise(abort, 'disk full'); end",
+        )
+        .unwrap();
+    let mending = async {
+        while house.call().await.transcript_status != StageStatus::Processing {
+            tokio::task::yield_now().await;
+        }
+        // Long enough for the first try, and shorter than the pause before the second.
+        tokio::time::sleep(LEDGER_PAUSE / 2).await;
+        other.execute_batch("drop trigger full").unwrap();
+    };
+    let (row, ()) = tokio::join!(house.run(vec![Some(Verdict::Nothing)]), mending);
+    assert_eq!(row.transcript_status, StageStatus::Skipped);
 }

@@ -9,7 +9,7 @@ use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 /// The right to work on one stage of one call. It must be settled; what a crash leaves unsettled
 /// is put back, and counted, at the next start.
 #[must_use = "a claim that is not settled stays `processing` until the next start"]
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Claim {
     call: CallId,
     call_sid: CallSid,
