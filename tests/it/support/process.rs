@@ -76,14 +76,16 @@ impl Appliance {
             log.addresses()
         });
         let (lan, twilio) = addresses.await;
-        // A connection kept from before the data folder could be used is closed when it can be.
+        // A connection kept from before a recovery may be closed while it is used again.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Self { child, log, data_dir: home.data_dir(), lan, twilio, http }
     }
 
     pub(crate) async fn await_ready(&self) {
+        // At a recovery the doors change hands: who stands in one just then is sent away.
         eventually("the appliance is ready", async || {
-            (self.get("/readyz").await.status() == 200).then_some(())
+            let answer = self.http.get(format!("http://{}/readyz", self.lan)).send().await;
+            answer.is_ok_and(|answer| answer.status() == 200).then_some(())
         })
         .await;
     }
