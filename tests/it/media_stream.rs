@@ -91,6 +91,8 @@ async fn a_token_that_is_wrong_or_spent_or_another_calls_is_refused() {
     }
     let mut used = Socket::begin(&appliance, &other, Some(&others_token)).await;
     used.both(0, &noise(3, 100), &noise(4, 100)).await;
+    // Of two sockets at once either may be the first to show its token.
+    appliance.log().await_line(&["stream.started", other.as_str()]).await;
     let mut again = Socket::begin(&appliance, &other, Some(&others_token)).await;
     assert_eq!(again.closed().await, POLICY, "spent");
     // None of this has touched the streams that were right.
