@@ -1,9 +1,11 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod archive;
 pub mod audio;
 pub mod capture;
 pub mod cli;
 pub mod clock;
+pub mod cloud;
 pub mod config;
 pub mod daemon;
 pub mod domain;
