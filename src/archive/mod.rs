@@ -5,3 +5,15 @@
 //! proved at that moment, and a row says what was proved.
 //!
 //! Not here: when work is due (pipeline), and how long anything is kept here (retention).
+
+mod error;
+mod fingerprint;
+mod place;
+mod remote;
+mod wire;
+
+pub use error::Error;
+pub use fingerprint::Fingerprint;
+pub use place::{BadPlace, PlaceOptions, SecretKey};
+pub use remote::{Look, Remote, Shown};
+pub use wire::Pace;
