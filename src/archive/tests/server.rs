@@ -14,12 +14,16 @@ use tokio::task::JoinSet;
 use super::{BUCKET, KEY_ID, SECRET};
 
 /// What the server does wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Lie {
     /// Nothing.
+    #[default]
     None,
     /// It says yes and keeps nothing.
     KeepsNothing,
+    /// It keeps nothing, and tells the size and the checksum of what it got. (The real server
+    /// tells nothing.)
+    TellsWhatItNeverKept,
     /// It keeps as many bytes, others, and tells the checksum of what it got.
     KeepsGarbage,
     /// It keeps as many bytes, others, and tells the checksum of those.
@@ -149,7 +153,7 @@ fn spoil(root: &Path, object: &str, lie: Lie) {
     let path = root.join(object);
     let bytes = std::fs::read(&path).unwrap();
     match lie {
-        Lie::KeepsNothing => std::fs::remove_file(&path).unwrap(),
+        Lie::KeepsNothing | Lie::TellsWhatItNeverKept => std::fs::remove_file(&path).unwrap(),
         Lie::KeepsHalf => std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap(),
         Lie::KeepsGarbage => std::fs::write(&path, vec![0x55; bytes.len()]).unwrap(),
         Lie::KeepsHonestGarbage => {
