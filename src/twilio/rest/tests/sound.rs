@@ -7,8 +7,9 @@ use super::*;
 const WAV: &str = "Content-Type: audio/x-wav";
 
 async fn fetch(reply: Reply, channels: Channels, from: u64) -> Result<Media, RestError> {
+    let patience = patience(&reply);
     let server = Server::plain(move |_| reply.clone()).await;
-    client_at(server.at, SHORT).media(&recording_sid(), channels, from).await
+    client_at(server.at, patience).media(&recording_sid(), channels, from).await
 }
 
 async fn whole(media: &mut Media) -> Result<Vec<u8>, RestError> {
