@@ -75,12 +75,27 @@ pub struct Alignment {
     pub swapped: bool,
 }
 
-/// Finds out where Twilio's copy lies; `None` if nothing says so reliably.
-pub fn align(vault: &Vault, order: &AlignOrder<'_>) -> Result<Option<Alignment>, SoundError> {
+/// What looking for it came to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Place {
+    /// It lies there.
+    Found(Alignment),
+    /// Nothing was heard live that could be looked for.
+    NothingHeard,
+    /// What was heard live is not reliably found in it.
+    Unlike,
+}
+
+/// Finds out where Twilio's copy lies.
+pub fn align(vault: &Vault, order: &AlignOrder<'_>) -> Result<Place, SoundError> {
     let copy = CloudCopy::open(vault, order.recording)?;
     let mut correlator = Correlator::new();
     let mut votes = Vec::new();
-    for snippet in snippets(vault, order)? {
+    let snippets = snippets(vault, order)?;
+    if snippets.is_empty() {
+        return Ok(Place::NothingHeard);
+    }
+    for snippet in snippets {
         let agreed = majority(&votes).filter(|same| same.len() >= AGREED_MIN);
         let search = match (agreed, order.expected) {
             (Some(same), _) => Search::around(offset_of(&same), AGREED_WITHIN),
@@ -90,10 +105,12 @@ pub fn align(vault: &Vault, order: &AlignOrder<'_>) -> Result<Option<Alignment>,
         let own_channel = copy.channel_of(snippet.party, order.parties);
         votes.extend(vote(&copy, &mut correlator, &snippet, search, own_channel)?);
     }
-    Ok(majority(&votes).map(|same| Alignment {
-        offset_samples: offset_of(&same),
-        confidence: confidence(&same, votes.len()),
-        swapped: same.iter().filter(|vote| vote.crossed).count() * 2 > same.len(),
+    Ok(majority(&votes).map_or(Place::Unlike, |same| {
+        Place::Found(Alignment {
+            offset_samples: offset_of(&same),
+            confidence: confidence(&same, votes.len()),
+            swapped: same.iter().filter(|vote| vote.crossed).count() * 2 > same.len(),
+        })
     }))
 }
 

@@ -123,13 +123,20 @@ impl Inner {
             Ok(recording) => self.started(sid, &recording).await,
             Err(RestError::TooEarly | RestError::NotFound) => {
                 if !std::mem::replace(told_early, true) {
-                    tracing::info!(event = "cloud.too_early", "{sid} cannot be recorded yet; Twilio is asked again until it can");
+                    tracing::info!(
+                        event = "cloud.too_early",
+                        "{sid} cannot be recorded yet; Twilio is asked again until it can"
+                    );
                 }
                 Ok(Tried::Again { after: None })
             }
             // It may have been done: looked for before it is asked again.
             Err(RestError::Unanswered { why }) => {
-                tracing::warn!(event = "cloud.unanswered", error = why, "Twilio did not say whether it records {sid}; it is looked there");
+                tracing::warn!(
+                    event = "cloud.unanswered",
+                    error = why,
+                    "Twilio did not say whether it records {sid}; it is looked there"
+                );
                 self.look(sid).await
             }
             Err(error @ (RestError::Unauthorized { .. } | RestError::Refused { .. })) => {
@@ -153,7 +160,10 @@ impl Inner {
             return Ok(Tried::Again { after: None });
         };
         let running = |recording: &&RecordingResource| {
-            matches!(recording.status.as_str(), "in-progress" | "paused" | "processing" | "completed")
+            matches!(
+                recording.status.as_str(),
+                "in-progress" | "paused" | "processing" | "completed"
+            )
         };
         match recordings.iter().find(running) {
             Some(recording) => self.started(sid, recording).await,
@@ -173,7 +183,11 @@ impl Inner {
             self.options.store.cloud_recording(update).await?;
         }
         let recording_sid = recording.sid.as_str();
-        tracing::info!(event = "cloud.started", recording.sid = recording_sid, "Twilio records {sid} as {recording_sid}");
+        tracing::info!(
+            event = "cloud.started",
+            recording.sid = recording_sid,
+            "Twilio records {sid} as {recording_sid}"
+        );
         Ok(Tried::Started)
     }
 }

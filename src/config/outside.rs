@@ -123,10 +123,7 @@ pub(super) fn archive(
 ) -> Option<Archive> {
     let bandwidth_limit = limit("archive.bandwidth_limit", raw.bandwidth_limit, problems);
     let access_key_id = secret(
-        &SecretKey {
-            key: "archive.access_key_id",
-            credential: "fieldtape.archive-access-key-id",
-        },
+        &SecretKey { key: "archive.access_key_id", credential: "fieldtape.archive-access-key-id" },
         (raw.access_key_id, raw.access_key_id_file),
         environment,
         problems,
