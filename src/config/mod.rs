@@ -17,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz};
 use crate::twilio::door::PublicUrl;
 use crate::twilio::signature::{AuthToken, SharedKey};
@@ -96,6 +97,15 @@ pub enum CloudRecording {
     Twiml,
     /// No.
     Off,
+}
+
+/// `[archive]`
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// Where it is.
+    pub place: PlaceOptions,
+    /// Bytes a second for all uploads together.
+    pub bandwidth_limit: Option<u64>,
 }
 
 /// `[recording]`

@@ -49,7 +49,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             caller_id: twilio.caller_id.clone(),
             agent_identity: twilio.agent_identity.clone(),
             agent_number: twilio.agent_number.clone(),
-            cloud_recording: twilio.cloud_recording == CloudRecording::Twiml,
+            cloud_recording: twilio.cloud_recording,
         },
     }
 }
