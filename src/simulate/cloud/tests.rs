@@ -1,4 +1,5 @@
 mod callbacks;
+mod client;
 mod faults;
 mod lists;
 mod outage;
