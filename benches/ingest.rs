@@ -150,6 +150,7 @@ impl Daemon {
             speed: 1.0,
             faults: Faults::none(1),
             clock: Arc::new(SystemClock),
+            cloud: None,
         })
     }
 

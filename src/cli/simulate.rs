@@ -103,6 +103,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
         speed: args.speed,
         faults,
         clock: Arc::new(SystemClock),
+        cloud: None,
     };
     let report = block_on(call(options, sound))?;
     tell(&report, json)

@@ -10,6 +10,8 @@ use crate::domain::StreamTrack;
 pub(super) struct Answer {
     pub(super) stream: Option<StreamOrder>,
     pub(super) recording: Option<RecordingOrder>,
+    /// Whom the call is put through to.
+    pub(super) dialled: Vec<String>,
 }
 
 /// `<Start><Stream>`.
@@ -23,7 +25,7 @@ pub(super) struct StreamOrder {
 }
 
 /// `<Start><Recording>`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RecordingOrder {
     pub(super) status_callback: Option<String>,
     pub(super) events: Vec<String>,
@@ -47,8 +49,21 @@ impl Answer {
         Ok(Self {
             stream: started("Stream").map(StreamOrder::of),
             recording: started("Recording").map(RecordingOrder::of),
+            dialled: dialled(root),
         })
     }
+}
+
+/// Returns whom a document dials: a bare number, or one noun each.
+fn dialled(root: Node<'_, '_>) -> Vec<String> {
+    let dials = root.children().filter(|verb| verb.has_tag_name("Dial"));
+    let named = dials.flat_map(|dial| dial.children()).filter_map(|child| {
+        let text = child.text()?.trim();
+        let text =
+            if child.has_tag_name("Client") { format!("client:{text}") } else { text.to_owned() };
+        (!text.is_empty() && text != "client:").then_some(text)
+    });
+    named.collect()
 }
 
 impl StreamOrder {
@@ -97,7 +112,8 @@ mod tests {
     #[test]
     fn twilios_defaults_hold_where_nothing_is_said() {
         let xml = r#"<?xml version="1.0"?><Response><Say>x</Say><Start><Stream url="wss://h/m"/>
-            </Start><Start><Recording/></Start><Dial>+1</Dial></Response>"#;
+            </Start><Start><Recording/></Start><Dial>+1</Dial>
+            <Dial><Number>+2</Number><Client>a</Client></Dial></Response>"#;
         let answer = Answer::parse(xml).unwrap();
         let stream = answer.stream.unwrap();
         assert_eq!(stream.tracks, [StreamTrack::Inbound]);
@@ -105,12 +121,13 @@ mod tests {
         let recording = answer.recording.unwrap();
         assert!(recording.wants("completed") && !recording.wants("in-progress"));
         assert_eq!((recording.channels, recording.track.as_str()), ("2", "both"));
+        assert_eq!(answer.dialled, ["+1", "+2", "client:a"]);
     }
 
     #[test]
     fn a_document_without_a_stream_is_an_answer_and_another_document_is_none() {
-        let bare = Answer::parse("<Response><Dial>+1</Dial></Response>").unwrap();
-        assert_eq!(bare, Answer { stream: None, recording: None });
+        let bare = Answer::parse("<Response><Hangup/></Response>").unwrap();
+        assert_eq!(bare, Answer { stream: None, recording: None, dialled: Vec::new() });
         for other in ["", "<html/>", "\n<?xml version=\"1.0\"?><Response/>", "<Response>"] {
             assert!(matches!(Answer::parse(other), Err(Error::NotTwiml { .. })), "{other:?}");
         }

@@ -1,6 +1,7 @@
 //! A call from its first webhook to its last.
 
 mod fields;
+mod shown;
 mod streams;
 
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::fields::Caller;
 use super::answer::{Answer, RecordingOrder};
-use super::line::{Delivery, Letter, Line, Outcome};
+use super::line::{self, Delivery, Letter, Line, Outcome, Way};
 use super::report::{Heard, Report, Trouble};
 use super::socket::{Pace, Socket};
 use super::sound::{FRAME_BYTES, FRAME_MS, Sound};
@@ -23,6 +24,11 @@ const STATUS: &str = "/twilio/status";
 /// Makes up a call that no other has been.
 pub fn fresh_call_sid() -> CallSid {
     fresh_sid("CA")
+}
+
+/// Makes up a recording that no other has been.
+pub(super) fn fresh_recording_sid() -> RecordingSid {
+    fresh_sid("RE")
 }
 
 #[expect(clippy::expect_used, reason = "two letters and 32 hex digits are what a SID is")]
@@ -68,7 +74,12 @@ impl Call {
             webhooks: Vec::new(),
             troubles: Vec::new(),
         };
-        let line = Line::new(&options)?;
+        let way = Way {
+            target: options.target.clone(),
+            public_url: options.public_url.clone(),
+            auth_token: options.auth_token.clone(),
+        };
+        let line = Line::new(line::client().map_err(Error::Client)?, way);
         let heard = Heard::new(sound.frames());
         let caller = Caller::new(&options);
         Ok(Self { options, sound, stop, line, caller, heard, report, lingering: None })
@@ -76,6 +87,7 @@ impl Call {
 
     /// Lives the call.
     pub(super) async fn live(mut self) -> Result<Report, Error> {
+        self.show_ringing();
         if self.options.origin == Origin::Rest {
             for status in ["initiated", "ringing"] {
                 self.progress(status, None).await;
@@ -84,15 +96,14 @@ impl Call {
         let answered = self.options.origin == Origin::Rest;
         let answer = self.ask(if answered { "in-progress" } else { "ringing" }).await?;
         let pace = Pace { epoch: Instant::now(), speed: self.options.speed };
+        self.show_answered(&answer);
+        self.show_sound(pace);
         let mut opening = Vec::new();
         if answered {
             opening.push(self.caller.progress(&self.line.callback(STATUS), "in-progress", None));
         }
-        let recording = answer.recording.map(|order| Recording { sid: fresh_sid("RE"), order });
-        if let Some(recording) = &recording {
-            self.report.recording_sid = Some(recording.sid.clone());
-            opening.extend(self.caller.recording_news(recording, "in-progress", None));
-        }
+        let recording = self.begin_recording(answer.recording, &mut opening);
+        let opening = self.hand_over(opening);
         let pace = self.play(answer.stream, pace, opening).await;
         self.wait(pace.at(self.sound_time())).await;
         self.hang_up(pace, recording).await;
@@ -130,10 +141,14 @@ impl Call {
         let frames = if hung_up { self.frames_over(pace) } else { self.sound.frames() };
         self.report.length = Samples8k::new(frames * FRAME_BYTES as u64);
         let duration_s = self.report.length.as_millis().div_ceil(1000).max(1);
-        self.progress("completed", Some(duration_s)).await;
-        if let Some(recording) = recording {
-            let letter = self.caller.recording_news(&recording, "completed", Some(duration_s));
-            self.tell_all(letter.into_iter().collect()).await;
+        if self.options.cloud.is_some() {
+            self.show_end(frames, duration_s).await;
+        } else {
+            self.progress("completed", Some(duration_s)).await;
+            if let Some(recording) = recording {
+                let letter = self.caller.recording_news(&recording, "completed", Some(duration_s));
+                self.tell_all(letter.into_iter().collect()).await;
+            }
         }
         self.lingering = None;
         self.report.inbound_frames = self.heard.count(StreamTrack::Inbound);
@@ -143,10 +158,27 @@ impl Call {
         self.report.duplicated = self.heard.duplicated;
     }
 
+    /// Begins the recording that the answer asks for, unless a Twilio of ours makes it.
+    fn begin_recording(
+        &mut self,
+        order: Option<RecordingOrder>,
+        opening: &mut Vec<Letter>,
+    ) -> Option<Recording> {
+        if self.options.cloud.is_some() {
+            self.report.recording_sid = self.show_recording(order?);
+            return None;
+        }
+        let recording = Recording { sid: fresh_recording_sid(), order: order? };
+        self.report.recording_sid = Some(recording.sid.clone());
+        opening.extend(self.caller.recording_news(&recording, "in-progress", None));
+        Some(recording)
+    }
+
     /// Tells how far the call has come.
     async fn progress(&mut self, status: &str, duration_s: Option<u64>) {
         let letter = self.caller.progress(&self.line.callback(STATUS), status, duration_s);
-        self.tell_all(vec![letter]).await;
+        let letters = self.hand_over(vec![letter]);
+        self.tell_all(letters).await;
     }
 
     async fn tell_all(&mut self, letters: Vec<Letter>) {

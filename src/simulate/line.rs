@@ -7,9 +7,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use super::report::{Trouble, Webhook};
-use super::{Error, Options};
 use crate::twilio::door::PublicUrl;
-use crate::twilio::signature::Validator;
+use crate::twilio::signature::{AuthToken, Validator};
 
 /// Twilio's limit for a request with all its repetitions.
 const TOTAL: Duration = Duration::from_secs(15);
@@ -48,21 +47,29 @@ pub(super) struct Line {
     validator: Validator,
 }
 
+/// Where the appliance is, and how it is spoken to.
+pub(super) struct Way {
+    /// Where its Twilio listener is reached from here.
+    pub(super) target: Url,
+    pub(super) public_url: PublicUrl,
+    pub(super) auth_token: AuthToken,
+}
+
+/// Makes the client that lines share.
+pub(super) fn client() -> reqwest::Result<reqwest::Client> {
+    // The appliance is on this machine or on the office's network, whatever proxy there is.
+    reqwest::Client::builder()
+        .no_proxy()
+        .http1_only()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
 impl Line {
-    pub(super) fn new(options: &Options) -> Result<Self, Error> {
-        // The appliance is on this machine or on the office's network, whatever proxy there is.
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(Error::Client)?;
-        Ok(Self {
-            client,
-            target: options.target.clone(),
-            public_url: options.public_url.clone(),
-            validator: Validator::new(options.auth_token.clone(), None),
-        })
+    pub(super) fn new(client: reqwest::Client, way: Way) -> Self {
+        let Way { target, public_url, auth_token } = way;
+        let validator = Validator::new(auth_token, None);
+        Self { client, target, public_url, validator }
     }
 
     /// Returns the public URL that a number at Twilio asks for its `TwiML`.

@@ -1,7 +1,8 @@
 //! Twilio, played by ourselves: a call placed into a running appliance, over real sockets.
 //!
 //! Duty: a signed webhook, the obeyed `TwiML`, the WebSocket with its 20 ms frames, the
-//! callbacks, and on request every fault that the link between has been seen to have.
+//! callbacks, and on request every fault that the link between has been seen to have; in
+//! [`cloud`] also Twilio's REST API, where the call can be found and fetched.
 //!
 //! Invariant: what is sent is byte for byte the sound that was given, and the report says
 //! exactly which stretches of it were withheld. Which frames meet which fault depends on the
@@ -12,8 +13,11 @@
 
 mod answer;
 mod call;
+pub mod cloud;
 mod faults;
+mod forms;
 mod line;
+mod moment;
 mod plan;
 mod report;
 mod socket;
@@ -23,10 +27,12 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub use call::fresh_call_sid;
+use call::fresh_recording_sid;
 pub use faults::{Ending, Faults};
 pub use report::{Dropped, Report, Trouble, Webhook};
 pub use sound::Sound;
 
+use self::cloud::Cloud;
 use crate::clock::SharedClock;
 use crate::domain::{AccountSid, CallSid, Origin};
 use crate::twilio::door::PublicUrl;
@@ -56,6 +62,9 @@ pub struct Options {
     pub faults: Faults,
     /// The time that callbacks tell.
     pub clock: SharedClock,
+    /// The Twilio that the call is one of: its API shows it and records it, and its callbacks are
+    /// told by it. Without one the call is played all the same, and no sound is kept.
+    pub cloud: Option<Cloud>,
 }
 
 /// Why no call came about.

@@ -30,7 +30,7 @@ pub(super) struct Socket {
 }
 
 /// The call's own time.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     pub(super) epoch: Instant,
     pub(super) speed: f64,

@@ -1,4 +1,4 @@
-mod appliance;
+pub(super) mod appliance;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::twilio::media::{Media, MediaMessage};
 
 const FRAME: usize = 160;
 
-fn options(appliance: &Appliance) -> Options {
+pub(super) fn options(appliance: &Appliance) -> Options {
     Options {
         target: format!("http://{}", appliance.address).parse().unwrap(),
         public_url: PublicUrl::parse(PUBLIC).unwrap(),
@@ -28,11 +28,12 @@ fn options(appliance: &Appliance) -> Options {
         speed: 20.0,
         faults: Faults::none(1),
         clock: Arc::new(SystemClock),
+        cloud: None,
     }
 }
 
 /// Sound of which every frame of either party is different.
-fn sound(frames: usize) -> Sound {
+pub(super) fn sound(frames: usize) -> Sound {
     let channel = |salt: usize| {
         (0..frames * FRAME).map(move |i| u8::try_from((i * 7 + i / FRAME * salt) % 251).unwrap())
     };

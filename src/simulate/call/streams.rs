@@ -93,6 +93,7 @@ impl Call {
         if leg.number == 0 {
             pace.epoch = Instant::now();
         }
+        self.show_sound(*pace);
         let stretch = Stretch { first: leg.first, end: self.sound.frames() };
         let mut plan = Plan::new(&self.options.faults, &order.tracks, stretch, leg.number);
         let performance = Performance {
@@ -184,7 +185,7 @@ impl Call {
     }
 }
 
-fn parties(origin: Origin) -> PartyMap {
+pub(super) fn parties(origin: Origin) -> PartyMap {
     let direction = match origin {
         Origin::Number => Direction::Inbound,
         Origin::Client | Origin::Rest => Direction::Outbound,

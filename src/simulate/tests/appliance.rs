@@ -20,11 +20,11 @@ use crate::twilio::signature::{AuthToken, SignedBody, Validator};
 use crate::twilio::twiml::{AnswerOn, Dial, Noun, Recording, Response, Stream, StreamTracks};
 
 /// The public base has a path that the "tunnel" takes off.
-pub(super) const PUBLIC: &str = "https://rec.example.test/office-7";
+pub(in super::super) const PUBLIC: &str = "https://rec.example.test/office-7";
 
 /// How the appliance treats a call.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Temper {
+pub(in super::super) enum Temper {
     #[default]
     Well,
     Degraded,
@@ -37,7 +37,7 @@ pub(super) enum Temper {
 
 /// Something that reached the appliance.
 #[derive(Debug, Clone)]
-pub(super) enum Seen {
+pub(in super::super) enum Seen {
     Webhook { path: String, form: Form },
     Upgrade { headers: HeaderMap },
     Message { message: MediaMessage, at: Instant },
@@ -50,14 +50,14 @@ struct Inner {
     seen: Mutex<Vec<Seen>>,
 }
 
-pub(super) struct Appliance {
-    pub(super) address: SocketAddr,
+pub(in super::super) struct Appliance {
+    pub(in super::super) address: SocketAddr,
     inner: Arc<Inner>,
     _server: JoinSet<()>,
 }
 
 impl Appliance {
-    pub(super) async fn start(temper: Temper) -> Self {
+    pub(in super::super) async fn start(temper: Temper) -> Self {
         let validator = Validator::new(AuthToken::new("token").unwrap(), None);
         let door = Door::new(PublicUrl::parse(PUBLIC).unwrap(), validator);
         let inner = Arc::new(Inner { door, temper, seen: Mutex::default() });
@@ -73,12 +73,12 @@ impl Appliance {
         Self { address, inner, _server: server }
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(in super::super) fn seen(&self) -> Vec<Seen> {
         self.inner.seen().clone()
     }
 
     /// Returns the webhooks that passed the door, as path and the event they told.
-    pub(super) fn webhooks(&self) -> Vec<(String, String)> {
+    pub(in super::super) fn webhooks(&self) -> Vec<(String, String)> {
         let told = |form: &Form| {
             let fields = ["StreamEvent", "RecordingStatus", "CallStatus"];
             fields.iter().find_map(|field| form.get(field)).unwrap_or("").to_owned()
@@ -90,7 +90,7 @@ impl Appliance {
         self.seen().iter().filter_map(webhook).collect()
     }
 
-    pub(super) fn forms(&self, wanted: &str) -> Vec<Form> {
+    pub(in super::super) fn forms(&self, wanted: &str) -> Vec<Form> {
         let form = |seen: Seen| match seen {
             Seen::Webhook { path, form } if path == wanted => Some(form),
             _ => None,
@@ -98,7 +98,7 @@ impl Appliance {
         self.seen().into_iter().filter_map(form).collect()
     }
 
-    pub(super) fn messages(&self) -> Vec<(MediaMessage, Instant)> {
+    pub(in super::super) fn messages(&self) -> Vec<(MediaMessage, Instant)> {
         let message = |seen: Seen| match seen {
             Seen::Message { message, at } => Some((message, at)),
             _ => None,

@@ -154,6 +154,7 @@ impl Appliance {
             speed: 1.0,
             faults: Faults { jitter_ms: 0, ..Faults::none(1) },
             clock: Arc::new(SystemClock),
+            cloud: None,
         };
         change(&mut options);
         options

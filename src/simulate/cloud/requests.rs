@@ -1,0 +1,119 @@
+//! What is answered in JSON.
+
+use serde_json::{Value, json};
+
+use super::gate::Visit;
+use super::journal::value;
+use super::listing::{Asked, Item, page};
+use super::recording::{self, Shown};
+use super::reply::Refusal;
+use super::target::Target;
+use super::world::{BY_REQUEST, Started, Wish, World};
+use super::{Shared, call};
+use crate::domain::{CallSid, RecordingSid};
+use crate::simulate::answer::RecordingOrder;
+
+/// A status and what comes with it.
+type Answer = Result<(u16, Value), Refusal>;
+
+/// The events that a recording can be reported at.
+const EVENTS: [&str; 3] = ["in-progress", "completed", "absent"];
+
+/// Answers a request for anything but sound.
+pub(super) fn answer(shared: &Shared, target: &Target, visit: &Visit) -> Answer {
+    let account = &shared.account_sid;
+    let query = &visit.query;
+    match target {
+        Target::Account => Ok((200, json!({"sid": account.as_str(), "status": "active"}))),
+        Target::Calls => {
+            list(shared, visit, "calls", |world| call::listed(&world.calls, account, query))
+        }
+        Target::Recordings => list(shared, visit, "recordings", |world| {
+            recording::listed(world.recordings.iter(), account, Shown::UnderAccount, query)
+        }),
+        Target::CallRecordings(sid) => list(shared, visit, "recordings", |world| {
+            let parent = world.parent_of(sid).ok_or(Refusal::NOT_FOUND)?;
+            let of_call = world.recordings.iter().filter(|one| one.call_sid == parent);
+            recording::listed(of_call, account, Shown::UnderCall, query)
+        }),
+        Target::Call(sid) => {
+            let world = shared.world();
+            let call = world.call(sid).ok_or(Refusal::NOT_FOUND)?;
+            Ok((200, call.json(account)))
+        }
+        Target::Recording(sid) => {
+            let with_deleted = value(query, "IncludeSoftDeleted") == Some("true");
+            let world = shared.world();
+            let recording = world.recording(sid).filter(|one| with_deleted || !one.deleted);
+            let recording = recording.ok_or(Refusal::NOT_FOUND)?;
+            Ok((200, recording.json(account, Shown::UnderAccount)))
+        }
+        Target::StartRecording(sid) => start(shared, sid, &visit.form),
+        Target::DeleteRecording(sid) => delete(shared, sid),
+        Target::Media(_) | Target::Unknown => Err(Refusal::NOT_FOUND),
+    }
+}
+
+fn list(
+    shared: &Shared,
+    visit: &Visit,
+    plural: &str,
+    items: impl FnOnce(&World) -> Result<Vec<Item>, Refusal>,
+) -> Answer {
+    let mut world = shared.world();
+    let asked = Asked { path: &visit.path, query: &visit.query };
+    let page = page(&asked, plural, items(&world)?)?;
+    if !page["next_page_uri"].is_null()
+        && let Some(newcomer) = world.faults.between_pages.take()
+    {
+        world.place(newcomer, &shared.own_order());
+    }
+    Ok((200, page))
+}
+
+/// Begins a recording, once.
+fn start(shared: &Shared, call_sid: &CallSid, form: &[(String, String)]) -> Answer {
+    let wish = Wish {
+        call_sid: call_sid.clone(),
+        source: BY_REQUEST,
+        order: order(form)?,
+        now: shared.now(),
+    };
+    let started = shared.world().record(wish)?;
+    let (status, sid) = match &started {
+        Started::Now(sid) => (201, sid),
+        Started::Before(sid) => (200, sid),
+    };
+    if status == 201 {
+        shared.report_recording(sid, "in-progress");
+    }
+    let world = shared.world();
+    let recording = world.recording(sid).ok_or(Refusal::NOT_FOUND)?;
+    Ok((status, recording.json(&shared.account_sid, Shown::AtStart)))
+}
+
+/// Reads what is wanted of a recording, with the defaults of a request: mono, told at its end.
+fn order(form: &[(String, String)]) -> Result<RecordingOrder, Refusal> {
+    let named = form.iter().filter(|(name, _)| name == "RecordingStatusCallbackEvent");
+    let mut events: Vec<String> =
+        named.flat_map(|(_, events)| events.split_whitespace()).map(str::to_owned).collect();
+    if events.iter().any(|event| !EVENTS.contains(&event.as_str())) {
+        return Err(Refusal::BAD_EVENT);
+    }
+    if events.is_empty() {
+        events.push("completed".to_owned());
+    }
+    let channels = match value(form, "RecordingChannels") {
+        None | Some("mono") => "1",
+        Some("dual") => "2",
+        Some(_) => return Err(Refusal::BAD_PARAMETER),
+    };
+    let track = value(form, "RecordingTrack").unwrap_or("both").to_owned();
+    let status_callback = value(form, "RecordingStatusCallback").map(str::to_owned);
+    Ok(RecordingOrder { status_callback, events, channels, track })
+}
+
+fn delete(shared: &Shared, sid: &RecordingSid) -> Answer {
+    shared.world().delete(sid)?;
+    Ok((204, Value::Null))
+}
