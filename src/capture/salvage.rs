@@ -146,6 +146,7 @@ fn new_track(sealed: &SealedTrack) -> NewTrack {
         part_no: sealed.part_no().get(),
         path: sealed.path().as_str().to_owned(),
         origin: None,
+        lead: Samples8k::ZERO,
         samples: sealed.samples(),
         size_bytes: sealed.bytes(),
         salvaged: sealed.salvaged(),

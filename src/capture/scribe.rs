@@ -285,6 +285,7 @@ impl Scribe {
                 part_no: sealed.part_no().get(),
                 path: sealed.path().as_str().to_owned(),
                 origin: Some(origin.plus(offset)),
+                lead: Samples8k::ZERO,
                 samples: sealed.samples(),
                 size_bytes: sealed.bytes(),
                 salvaged: false,

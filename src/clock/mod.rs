@@ -1,11 +1,14 @@
 //! What time it is, and how sure we are.
 //!
 //! Invariant: nobody else in the house reads the machine's clocks, so a test can set them all.
-//! Not here: sleeping and timers (tokio's), and what a moment means to a call.
+//! Not here: what a moment means to a call.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use crate::domain::UnixMillis;
 
@@ -19,7 +22,13 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Says whether the wall clock is known to be synchronised with the world's.
     fn synchronised(&self) -> bool;
+
+    /// Waits until so much time has passed by [`Clock::since_boot`]; dropping it stops waiting.
+    fn sleep(&self, duration: Duration) -> Sleep<'_>;
 }
+
+/// A wait, as [`Clock::sleep`] returns it.
+pub type Sleep<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A clock that many rooms share.
 pub type SharedClock = Arc<dyn Clock>;
@@ -45,6 +54,10 @@ impl Clock for SystemClock {
     fn synchronised(&self) -> bool {
         kernel_clock_is_synchronised()
     }
+
+    fn sleep(&self, duration: Duration) -> Sleep<'_> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
 
 /// Asks the kernel by `adjtimex(2)`, which every time daemon (timesyncd, chrony, ntpd) keeps true.
@@ -65,6 +78,7 @@ pub struct ManualClock {
     now_ms: AtomicI64,
     boot_ms: AtomicI64,
     synchronised: AtomicBool,
+    moved: Notify,
 }
 
 impl ManualClock {
@@ -74,6 +88,7 @@ impl ManualClock {
             now_ms: AtomicI64::new(now.get()),
             boot_ms: AtomicI64::new(3_600_000),
             synchronised: AtomicBool::new(true),
+            moved: Notify::new(),
         }
     }
 
@@ -82,6 +97,7 @@ impl ManualClock {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.now_ms.fetch_add(by_ms, Ordering::SeqCst);
         self.boot_ms.fetch_add(by_ms, Ordering::SeqCst);
+        self.moved.notify_waiters();
     }
 
     /// Moves the wall clock alone, as a time daemon or a person would.
@@ -102,5 +118,36 @@ impl Clock for ManualClock {
 
     fn synchronised(&self) -> bool {
         self.synchronised.load(Ordering::SeqCst)
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep<'_> {
+        let wakes_at = self.since_boot().saturating_add(duration);
+        Box::pin(async move {
+            loop {
+                // Asked for before the clock is looked at, so that no move is missed between.
+                let moved = self.moved.notified();
+                if self.since_boot() >= wakes_at {
+                    return;
+                }
+                moved.await;
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_manual_clock_wakes_who_sleeps_when_it_is_moved_far_enough() {
+        let clock = Arc::new(ManualClock::new(UnixMillis::new(0)));
+        let sleeper = Arc::clone(&clock);
+        let mut slept = Box::pin(async move { sleeper.sleep(Duration::from_mins(1)).await });
+        assert!(futures_util::poll!(&mut slept).is_pending());
+        clock.advance(Duration::from_secs(59));
+        assert!(futures_util::poll!(&mut slept).is_pending());
+        clock.advance(Duration::from_secs(1));
+        slept.await;
     }
 }

@@ -1,5 +1,6 @@
 //! The house while the data folder can be used: every room, built up the stair.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,7 +60,7 @@ impl House {
         let data_dir = config.server.data_dir.clone();
         let (vault, store) = open_data(config, clock).await?;
         let back = store
-            .put_back_claims(CLAIMS_LOST_MAX, clock.now())
+            .put_back_claims(CLAIMS_LOST_MAX, pipeline::BACKOFF_MAX, clock.now())
             .await
             .context("the ledger cannot be written")?;
         if back > 0 {
@@ -154,6 +155,8 @@ impl House {
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             work,
+            parallel: NonZeroUsize::MIN,
+            link: None,
         });
         rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
         let sweep = retention::Options {

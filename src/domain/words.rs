@@ -201,6 +201,16 @@ words!(
     }
 );
 
+impl Stage {
+    /// Says whether its work needs the world outside.
+    pub const fn needs_network(self) -> bool {
+        match self {
+            Self::Fetch | Self::Archive | Self::Delete => true,
+            Self::Split | Self::Transcript | Self::Summary => false,
+        }
+    }
+}
+
 impl StageStatus {
     /// Says whether a stage may go from this status to `next`.
     pub const fn may_become(self, next: Self) -> bool {

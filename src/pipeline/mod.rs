@@ -7,20 +7,24 @@
 //! Not here: what a stage does (each has its room), and threads or processes for the work.
 
 mod backoff;
+mod link;
 mod runner;
+mod throttle;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use crate::domain::{Stage, WaitingFor};
 use crate::store::{Claim, Output};
 
 pub use backoff::{BACKOFF_FIRST, BACKOFF_MAX};
+pub use link::{Link, LinkState, Probe};
 pub use runner::{Options, Runner};
+pub use throttle::{IsLive, LIVE_BYTES_PER_S, Throttle};
 
 /// How a stage's work ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +47,13 @@ pub enum Verdict {
         /// When to look again.
         after: Duration,
     },
+    /// The other side could not be reached. The link's probe decides whose fault that is: while
+    /// the link is away the attempt does not count and the stage waits for the network, else it
+    /// is like [`Verdict::Again`].
+    Unreachable {
+        /// What went wrong, for a person to read.
+        why: String,
+    },
     /// It cannot go right however often it is tried.
     Never {
         /// What went wrong, for a person to read.
@@ -55,27 +66,34 @@ pub trait Work: Send + Sync + 'static {
     /// Which stage it is.
     fn stage(&self) -> Stage;
 
-    /// After how many attempts it is given up, for a person to retry.
-    fn attempts_max(&self) -> u32;
+    /// After how many attempts it is given up, for a person to retry; none goes on for ever.
+    fn attempts_max(&self) -> Option<u32>;
 
     /// Does it. The future may be dropped at any point when the program stops.
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
 }
 
-/// A wake-up: something may have become due. It carries no data and may be lost, for the runner
-/// also looks by time.
-#[derive(Debug, Clone, Default)]
+/// A wake-up for every runner: something may have become due. It carries no data and may be lost,
+/// for a runner also looks by time.
+#[derive(Debug, Clone)]
 pub struct Due {
-    bell: Arc<Notify>,
+    bell: Arc<watch::Sender<()>>,
+}
+
+impl Default for Due {
+    fn default() -> Self {
+        let (bell, _) = watch::channel(());
+        Self { bell: Arc::new(bell) }
+    }
 }
 
 impl Due {
-    /// Wakes the runner.
+    /// Wakes them.
     pub fn ring(&self) {
-        self.bell.notify_one();
+        self.bell.send_replace(());
     }
 
-    async fn rung(&self) {
-        self.bell.notified().await;
+    fn listen(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
     }
 }

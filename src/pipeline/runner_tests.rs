@@ -2,7 +2,9 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::super::Probe;
 use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::*;
@@ -19,8 +21,8 @@ impl Work for Scripted {
         Stage::Transcript
     }
 
-    fn attempts_max(&self) -> u32 {
-        3
+    fn attempts_max(&self) -> Option<u32> {
+        Some(3)
     }
 
     fn run<'a>(&'a self, _: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
@@ -70,6 +72,7 @@ impl House {
             part_no: 1,
             path: "recordings/a.wav".to_owned(),
             origin: Some(Samples8k::ZERO),
+            lead: crate::domain::Samples8k::ZERO,
             samples: 16_000,
             size_bytes: 32_044,
             salvaged: false,
@@ -90,18 +93,26 @@ impl House {
     /// Runs the verdicts one after another, letting the time of each pause pass.
     async fn run(&self, verdicts: Vec<Option<Verdict>>) -> Call {
         let rounds = verdicts.len();
+        let runner = self.runner(verdicts, None);
+        for _ in 0..rounds {
+            if let Next::Work(claim) = runner.next().await.unwrap() {
+                runner.work_on(claim, &CancellationToken::new()).await;
+            }
+            self.clock.advance(backoff::BACKOFF_MAX);
+        }
+        self.call().await
+    }
+
+    fn runner(&self, verdicts: Vec<Option<Verdict>>, link: Option<Link>) -> Runner {
         let work = Scripted { verdicts: Mutex::new(verdicts.into()), clock: self.clock.clone() };
-        let runner = Runner::new(Options {
+        Runner::new(Options {
             store: self.store.clone(),
             clock: self.clock.clone(),
             due: Due::default(),
             work: Arc::new(work),
-        });
-        for _ in 0..rounds {
-            runner.run_once(&CancellationToken::new()).await.unwrap();
-            self.clock.advance(backoff::BACKOFF_MAX);
-        }
-        self.call().await
+            parallel: NonZeroUsize::MIN,
+            link,
+        })
     }
 
     async fn call(&self) -> Call {
@@ -152,13 +163,7 @@ async fn waiting_for_something_costs_no_attempt_however_long() {
 async fn stopping_gives_the_attempt_back() {
     let house = House::with_a_finished_call().await;
     let stop = CancellationToken::new();
-    let work = Scripted { verdicts: Mutex::default(), clock: house.clock.clone() };
-    let runner = Runner::new(Options {
-        store: house.store.clone(),
-        clock: house.clock.clone(),
-        due: Due::default(),
-        work: Arc::new(work),
-    });
+    let runner = house.runner(vec![], None);
     let running = runner.run(stop.clone());
     let stopping = async {
         while house.call().await.transcript_status != StageStatus::Processing {
@@ -188,10 +193,76 @@ async fn a_ledger_that_cannot_take_the_end_is_told_again_when_it_can() {
         while house.call().await.transcript_status != StageStatus::Processing {
             tokio::task::yield_now().await;
         }
-        // Long enough for the first try, and shorter than the pause before the second.
-        tokio::time::sleep(LEDGER_PAUSE / 2).await;
         other.execute_batch("drop trigger full").unwrap();
+        while house.call().await.transcript_status == StageStatus::Processing {
+            house.clock.advance(LEDGER_PAUSE);
+            tokio::task::yield_now().await;
+        }
     };
     let (row, ()) = tokio::join!(house.run(vec![Some(Verdict::Nothing)]), mending);
     assert_eq!(row.transcript_status, StageStatus::Skipped);
+}
+
+/// A link whose probe answers as it is told.
+async fn link(house: &House, answers: &Arc<AtomicBool>) -> Link {
+    let answers = Arc::clone(answers);
+    let probe: Probe = Arc::new(move || {
+        let up = answers.load(Ordering::SeqCst);
+        Box::pin(async move { if up { Ok(()) } else { Err("no route".to_owned()) } })
+    });
+    Link::open(house.store.clone(), house.clock.clone(), probe).await.unwrap()
+}
+
+fn unreachable() -> Option<Verdict> {
+    Some(Verdict::Unreachable { why: "the connection was cut".to_owned() })
+}
+
+#[tokio::test]
+async fn one_probe_decides_whose_fault_it_is() {
+    let house = House::with_a_finished_call().await;
+    let answers = Arc::new(AtomicBool::new(false));
+    let link = link(&house, &answers).await;
+    let runner = house.runner(vec![unreachable(), unreachable()], Some(link.clone()));
+    let round = async || {
+        let Next::Work(claim) = runner.next().await.unwrap() else { panic!("it is due") };
+        runner.work_on(claim, &CancellationToken::new()).await;
+        house.call().await
+    };
+    let row = round().await;
+    assert_eq!((row.retry_count, row.waiting_for), (0, Some(WaitingFor::Network)));
+    assert!(!link.is_up());
+    answers.store(true, Ordering::SeqCst);
+    house.clock.advance(Duration::from_mins(1));
+    assert!(link.check().await.is_up());
+    let row = round().await;
+    assert_eq!((row.retry_count, row.waiting_for), (1, None), "the network was there");
+    let outages = house.store.outages(10).await.unwrap();
+    assert_eq!(outages.len(), 1);
+    assert_eq!(outages[0].to.unwrap().since(outages[0].from), Duration::from_mins(1));
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_while_the_link_is_away_and_all_of_it_when_it_is_back() {
+    let house = House::with_a_finished_call().await;
+    let answers = Arc::new(AtomicBool::new(false));
+    let link = link(&house, &answers).await;
+    link.check().await;
+    let runner = house.runner(vec![Some(Verdict::Nothing)], Some(link.clone()));
+    let stop = CancellationToken::new();
+    let running = runner.run(stop.clone());
+    let returning = async {
+        for _ in 0..100 {
+            house.clock.advance(LOOK_EVERY);
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(house.call().await.transcript_status, StageStatus::Pending);
+        answers.store(true, Ordering::SeqCst);
+        link.check().await;
+        while house.call().await.transcript_status != StageStatus::Skipped {
+            house.clock.advance(BACK_WITHIN);
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(running, returning);
 }

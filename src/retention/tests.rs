@@ -50,6 +50,7 @@ async fn a_sweep_hashes_what_is_kept_and_deletes_what_was_given_up() {
         part_no: 1,
         path: sealed.path().as_str().to_owned(),
         origin: Some(Samples8k::ZERO),
+        lead: crate::domain::Samples8k::ZERO,
         samples: sealed.samples(),
         size_bytes: sealed.bytes(),
         salvaged: false,

@@ -56,6 +56,8 @@ pub struct StatusUpdate {
     pub call: NewCall,
     /// The end, when the status is a terminal one.
     pub end: Option<EndReason>,
+    /// When that was, if it is known to the second; else it is the callback's own time.
+    pub ended_at: Option<UnixMillis>,
     /// Twilio's `CallDuration`, in seconds.
     pub duration_s: Option<u32>,
 }
@@ -115,7 +117,8 @@ impl Store {
             let mut outcome =
                 StatusOutcome { call, created, changed: created || moved, ended: false };
             if let Some(reason) = update.end {
-                outcome.ended = end(tx, call, reason, update.call.at)?;
+                let ended_at = update.ended_at.unwrap_or(update.call.at);
+                outcome.ended = end(tx, call, reason, ended_at)?;
                 let timed = set_twilio_duration(tx, call, update.duration_s)?;
                 outcome.changed |= outcome.ended || timed;
             }
@@ -183,7 +186,7 @@ pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bo
         "update cloud_recordings set call_id = ?1 where call_sid = ?2",
         params![id.0, call.call_sid.as_str()],
     )?;
-    super::cloud::follow_recordings(tx, id)?;
+    super::cloud::follow_recordings(tx, id, call.at)?;
     Ok((id, true))
 }
 
@@ -214,7 +217,7 @@ pub(super) fn end(
     if ended {
         estimate_duration(tx, call)?;
         super::finish::settle_soundless(tx, call)?;
-        super::stages::refresh(tx, call)?;
+        super::chain::refresh(tx, call)?;
     }
     Ok(ended)
 }

@@ -1,11 +1,12 @@
-//! Twilio's own recordings, as its callbacks tell of them.
+//! Twilio's own recordings, as its callbacks and its lists tell of them, and as they come here.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{CallId, Store, StoreError};
-use crate::domain::{CallSid, RecordingSid, UnixMillis};
+use super::streams::sql_count;
+use super::{CallId, Store, StoreError, chain};
+use crate::domain::{CallSid, RecordingSid, Stage, UnixMillis};
 
-/// What a recording callback says.
+/// What a recording callback, or Twilio's list, says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudUpdate {
     /// The recording.
@@ -42,8 +43,27 @@ fn rank(status: &str) -> u8 {
     }
 }
 
+/// A recording that is whole here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Which.
+    pub recording_sid: RecordingSid,
+    /// Relative to the data folder.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// SHA-256 in hex.
+    pub sha256: String,
+    /// One or two.
+    pub channels: u32,
+    /// Samples of each channel.
+    pub frames: u64,
+    /// Their rate.
+    pub rate_hz: u32,
+}
+
 impl Store {
-    /// Applies a recording callback, whatever the order, however often it comes; says whether
+    /// Applies news of a recording, whatever the order, however often it comes; says whether
     /// anything is different now.
     pub async fn cloud_recording(&self, update: CloudUpdate) -> Result<bool, StoreError> {
         self.write(move |tx| {
@@ -56,12 +76,72 @@ impl Store {
                 .optional()?;
             let changed = upsert(tx, &update, call)?;
             if let (true, Some(call)) = (changed, call) {
-                follow_recordings(tx, call)?;
+                follow_recordings(tx, call, update.at)?;
             }
             Ok(changed)
         })
         .await
     }
+
+    /// Writes down that a recording is whole here. Telling it twice is telling it once.
+    pub async fn recording_fetched(
+        &self,
+        fetched: Fetched,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            tx.execute(
+                "update cloud_recordings set path = ?1, size_bytes = ?2, sha256 = ?3, \
+                 channels = ?4, frames = ?5, rate_hz = ?6, fetched_at_ms = ?7, updated_at_ms = ?7 \
+                 where recording_sid = ?8 and path is null",
+                params![
+                    fetched.path,
+                    sql_count(fetched.size_bytes),
+                    fetched.sha256,
+                    fetched.channels,
+                    sql_count(fetched.frames),
+                    fetched.rate_hz,
+                    at.get(),
+                    fetched.recording_sid.as_str()
+                ],
+            )?;
+            tx.execute(
+                "update calls set recording_status = 'completed' where id = \
+                   (select call_id from cloud_recordings where recording_sid = ?1) \
+                 and ended_at_ms is not null",
+                [fetched.recording_sid.as_str()],
+            )?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lists the calls of recordings whose call nobody here has heard of.
+    pub async fn calls_wanted(&self) -> Result<Vec<CallSid>, StoreError> {
+        self.read(|db| {
+            let mut wanted =
+                db.prepare("select distinct call_sid from cloud_recordings where call_id is null")?;
+            let rows = wanted.query_map([], |row| row.get::<_, String>(0))?;
+            rows.map(|sid| super::read::parse(&sid?)).collect()
+        })
+        .await
+    }
+}
+
+/// Says whether a finished recording of the call is not here yet.
+pub(super) fn has_unfetched(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
+    exists(tx, call, "status = 'completed' and path is null")
+}
+
+/// Says whether a recording that is here has not become the call's own yet.
+pub(super) fn has_unsplit(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
+    exists(tx, call, "path is not null and split_at_ms is null")
+}
+
+fn exists(tx: &Transaction<'_>, call: CallId, what: &str) -> Result<bool, StoreError> {
+    let sql =
+        format!("select exists (select 1 from cloud_recordings where call_id = ?1 and {what})");
+    Ok(tx.query_row(&sql, [call.0], |row| row.get(0))?)
 }
 
 fn upsert(
@@ -69,15 +149,19 @@ fn upsert(
     update: &CloudUpdate,
     call: Option<CallId>,
 ) -> Result<bool, StoreError> {
-    let stands: Option<String> = tx
+    let stands: Option<(String, bool)> = tx
         .query_row(
-            "select status from cloud_recordings where recording_sid = ?1",
-            [update.recording_sid.as_str()],
-            |row| row.get(0),
+            "select status, (channels is null and ?2 is not null) or (duration_s is null and ?3 is not null) \
+             from cloud_recordings where recording_sid = ?1",
+            params![update.recording_sid.as_str(), update.channels, update.duration_s],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    if stands.is_some_and(|word| rank(&update.status) <= rank(&word)) {
-        return Ok(false);
+    if let Some((word, tells_more)) = stands {
+        let (stood, told) = (rank(&word), rank(&update.status));
+        if told < stood || (told == stood && !(tells_more && word == update.status)) {
+            return Ok(false);
+        }
     }
     tx.execute(
         "insert into cloud_recordings (call_id, call_sid, recording_sid, status, channels, \
@@ -108,9 +192,19 @@ fn upsert(
     Ok(true)
 }
 
-/// A call not heard here is being recorded as long as Twilio has, or is making, a copy of it; its
-/// stages follow, whichever of the call's end and the recording's news came first.
-pub(super) fn follow_recordings(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
+/// What follows for a call from its recordings, whichever of the call's end and the recording's
+/// news came first: a finished one is fetched; a call not heard here is being recorded as long as
+/// Twilio has, or is making, a copy of it; one that there will be no copy of says so.
+pub(super) fn follow_recordings(
+    tx: &Transaction<'_>,
+    call: CallId,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    if has_unfetched(tx, call)? {
+        chain::make_due(tx, call, Stage::Fetch, now)?;
+    } else if let Some(why) = none_to_come(tx, call)? {
+        chain::give_up(tx, call, Stage::Fetch, &why, now)?;
+    }
     tx.execute(
         "update calls set recording_status = 'recording' where id = ?1 \
          and recording_status in ('pending', 'failed') and exists (select 1 from cloud_recordings \
@@ -128,6 +222,33 @@ pub(super) fn follow_recordings(tx: &Transaction<'_>, call: CallId) -> Result<()
            where call_id = calls.id and status not in ('absent', 'failed', 'deleted'))",
         [call.0],
     )?;
+    tx.execute(
+        "update calls set recording_status = 'completed' where id = ?1 and ended_at_ms is not null \
+         and exists (select 1 from cloud_recordings where call_id = calls.id and path is not null)",
+        [call.0],
+    )?;
     super::finish::settle_soundless(tx, call)?;
-    super::stages::refresh(tx, call)
+    chain::refresh(tx, call)
+}
+
+/// Says why no recording of the call will ever come, if that is so.
+fn none_to_come(tx: &Transaction<'_>, call: CallId) -> Result<Option<String>, StoreError> {
+    let hopeless: Option<(String, Option<String>)> = tx
+        .query_row(
+            "select status, error_code from cloud_recordings where call_id = ?1 \
+             and not exists (select 1 from cloud_recordings where call_id = ?1 \
+               and (path is not null or status not in ('absent', 'failed', 'deleted'))) \
+             order by id desc limit 1",
+            [call.0],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .optional()?;
+    Ok(hopeless.map(|(word, code)| {
+        let code = code.map(|code| format!(", error {code}")).unwrap_or_default();
+        if word == "deleted" {
+            "the recording was deleted at Twilio before it could be fetched".to_owned()
+        } else {
+            format!("Twilio made no recording of this call ({word}{code})")
+        }
+    }))
 }

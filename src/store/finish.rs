@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::streams::{insert_gaps, sql_count, sql_samples};
-use super::{CallId, GapRow, Store, StoreError, calls, stages};
+use super::{CallId, GapRow, Store, StoreError, calls, chain};
 use crate::domain::{CallSid, EndReason, Party, RateHz, Samples8k, Stage, TrackSource, UnixMillis};
 
 /// A sealed file about to become a row.
@@ -22,6 +22,8 @@ pub struct NewTrack {
     /// Where its first sample lies on the call's timeline; none when a crash took that with it,
     /// then it follows what came before.
     pub origin: Option<Samples8k>,
+    /// How much of it lies before the call's first sample.
+    pub lead: Samples8k,
     /// Its length in samples of its own rate.
     pub samples: u64,
     /// Its size.
@@ -152,7 +154,7 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
     )?;
     if heard {
         tx.execute("update calls set recording_status = 'completed' where id = ?1", [call.0])?;
-        stages::make_due(tx, call, Stage::Transcript, finish.at)?;
+        chain::make_due(tx, call, Stage::Transcript, finish.at)?;
     } else {
         // 'recording' is for a call that is being heard; a copy at Twilio sets it again below.
         let status = if streamed { "failed" } else { "pending" };
@@ -160,12 +162,12 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
             "update calls set recording_status = ?1 where id = ?2",
             params![status, call.0],
         )?;
-        super::cloud::follow_recordings(tx, call)?;
+        super::cloud::follow_recordings(tx, call, finish.at)?;
     }
     calls::end(tx, call, finish.reason, finish.ended_at)?;
     calls::estimate_duration(tx, call)?;
     settle_soundless(tx, call)?;
-    stages::refresh(tx, call)?;
+    chain::refresh(tx, call)?;
     if let Some(trouble) = &finish.trouble {
         tx.execute("update calls set last_error = ?1 where id = ?2", params![trouble, call.0])?;
     }
@@ -173,30 +175,45 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
 }
 
 fn insert_tracks(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
-    let mut insert = tx.prepare_cached(
+    finish.tracks.iter().try_for_each(|track| insert_track(tx, finish.call, track, finish.at))
+}
+
+/// Makes a sealed file a row. One made anew under the same name takes the earlier one's place.
+pub(super) fn insert_track(
+    tx: &Transaction<'_>,
+    call: CallId,
+    track: &NewTrack,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    let origin = match track.origin {
+        Some(origin) => sql_samples(origin) - sql_samples(track.lead),
+        None => end_of_earlier_parts(tx, call, track.part_no)?,
+    };
+    let again = match track.source {
+        TrackSource::Cloud => {
+            "(path) do update set samples = excluded.samples, origin_sample = excluded.origin_sample, \
+             size_bytes = excluded.size_bytes, sha256 = null"
+        }
+        TrackSource::Stream | TrackSource::Microphone | TrackSource::Browser => "do nothing",
+    };
+    let mut insert = tx.prepare_cached(&format!(
         "insert into tracks (call_id, party, source, rate_hz, part_no, path, origin_sample, \
          samples, size_bytes, salvaged, sealed_at_ms) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict do nothing",
-    )?;
-    for track in &finish.tracks {
-        let origin = match track.origin {
-            Some(origin) => sql_samples(origin),
-            None => end_of_earlier_parts(tx, finish.call, track.part_no)?,
-        };
-        insert.execute(params![
-            finish.call.0,
-            track.party.as_str(),
-            track.source.as_str(),
-            track.rate.get(),
-            track.part_no,
-            track.path,
-            origin,
-            sql_count(track.samples),
-            sql_count(track.size_bytes),
-            track.salvaged,
-            finish.at.get(),
-        ])?;
-    }
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict {again}"
+    ))?;
+    insert.execute(params![
+        call.0,
+        track.party.as_str(),
+        track.source.as_str(),
+        track.rate.get(),
+        track.part_no,
+        track.path,
+        origin,
+        sql_count(track.samples),
+        sql_count(track.size_bytes),
+        track.salvaged,
+        at.get(),
+    ])?;
     Ok(())
 }
 
@@ -214,25 +231,26 @@ fn end_of_earlier_parts(
     )?)
 }
 
-/// A call that is over and left no sound has nothing to write down, unless Twilio has a copy; one
-/// with sound that this version does not summarise or archive says so.
+/// A call that is over and left no sound has nothing to write down or archive, unless Twilio has a
+/// copy; one with sound that this version does not summarise says so.
 pub(super) fn settle_soundless(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
     let (ended, awaited, has_sound): (bool, bool, bool) = tx.query_row(
         "select ended_at_ms is not null, recording_status = 'recording', \
-         exists (select 1 from tracks where call_id = calls.id and samples > 0) \
+         exists (select 1 from tracks where call_id = calls.id and samples > 0) or exists \
+           (select 1 from cloud_recordings where call_id = calls.id and path is not null) \
          from calls where id = ?1",
         [call.0],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     if awaited && !has_sound {
-        return stages::unskip(tx, call);
+        return chain::unskip(tx, call);
     }
     if ended && !awaited {
         if !has_sound {
-            stages::skip(tx, call, Stage::Transcript)?;
+            chain::skip(tx, call, Stage::Transcript)?;
+            chain::skip(tx, call, Stage::Archive)?;
         }
-        stages::skip(tx, call, Stage::Summary)?;
-        stages::skip(tx, call, Stage::Archive)?;
+        chain::skip(tx, call, Stage::Summary)?;
     }
     Ok(())
 }

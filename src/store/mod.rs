@@ -8,15 +8,23 @@
 //! Not here: files (the vault's), and what to do about a status (the pipeline's). No other room
 //! writes SQL.
 
+mod archive;
 mod calls;
+mod chain;
 mod cloud;
 mod connection;
 mod error;
 mod finish;
 mod garbage;
+mod list;
+mod outages;
+mod parties;
+mod queue;
 mod read;
+mod retry;
 mod rows;
 mod schema;
+mod split;
 mod stages;
 mod streams;
 mod transcripts;
@@ -28,16 +36,21 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
-pub use cloud::CloudUpdate;
+pub use cloud::{CloudUpdate, Fetched};
 pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall};
+pub use outages::Outage;
+pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;
+pub use retry::Retried;
 pub use rows::{
-    Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, GapRow,
-    SegmentRow, StageRow, TrackRow, TranscriptRow,
+    Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, FillRow,
+    GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow,
 };
-pub use stages::{Claim, Output, Retried, Settlement};
+pub use split::{Fill, Rewritten, Split};
+pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
 
 use connection::ReadPool;

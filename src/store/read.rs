@@ -6,12 +6,10 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, GapRow,
-    SegmentRow, StageRow, Store, StoreError, TrackRow, TranscriptRow,
+    Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, SegmentRow, StageRow, Store,
+    StoreError, TrackRow, TranscriptRow,
 };
-use crate::domain::{
-    CallSid, Party, RateHz, RecordingStatus, Samples8k, Stage, StageStatus, UnixMillis,
-};
+use crate::domain::{CallSid, Party, RateHz, Samples8k, UnixMillis};
 
 /// What somebody did or heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,26 +26,34 @@ pub struct AuditEntry {
     pub detail: Option<String>,
 }
 
-const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_number, to_number, call_status, \
+pub(super) const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_number, to_number, call_status, \
     end_reason, created_at_ms, started_at_ms, ended_at_ms, clock_synced, duration_s, \
     duration_source, recording_status, transcript_status, summary_status, archive_status, \
-    last_error, retry_count, waiting_for, parties_swapped, folder, live_copy, \
+    last_error, retry_count, waiting_for, parties_swapped, hold, folder, live_copy, \
     (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
      and attempts > 0) as next_attempt_at_ms";
 
 impl Store {
-    /// Lists calls, newest first, child legs left out.
-    pub async fn calls(
-        &self,
-        filter: CallFilter,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<CallPage, StoreError> {
-        self.read(move |db| list(db, &filter, after, limit)).await
-    }
-
     /// Returns a call with all that belongs to it.
     pub async fn call(&self, call_sid: &CallSid) -> Result<Option<CallDetail>, StoreError> {
+        let recorded = self.call_as_recorded(call_sid).await?;
+        Ok(recorded.map(|mut detail| {
+            if detail.call.parties_swapped {
+                swap(&mut detail);
+            }
+            detail
+                .tracks
+                .sort_by_key(|track| (track.party, track.source, track.part_no, track.rate));
+            detail
+        }))
+    }
+
+    /// Returns a call with all that belongs to it, each party as it was recorded, whoever was
+    /// swapped since. What writes rows works with this.
+    pub async fn call_as_recorded(
+        &self,
+        call_sid: &CallSid,
+    ) -> Result<Option<CallDetail>, StoreError> {
         let call_sid = call_sid.clone();
         self.read(move |db| {
             let sql = format!("select {CALL_COLUMNS} from calls where call_sid = ?1");
@@ -94,32 +100,6 @@ impl Store {
         .await
     }
 
-    /// Counts what is undone, per stage.
-    pub async fn backlog(&self) -> Result<Vec<Backlog>, StoreError> {
-        self.read(|db| {
-            let mut counts = db.prepare(
-                "select stage, count(*) filter (where status = 'pending'), \
-                 count(*) filter (where status = 'processing'), \
-                 count(*) filter (where status = 'failed'), \
-                 min(iif(status in ('pending', 'processing'), updated_at_ms, null)) \
-                 from stages where status in ('pending', 'processing', 'failed') group by stage",
-            )?;
-            let mut rows = counts.query([])?;
-            let mut backlog = Vec::new();
-            while let Some(row) = rows.next()? {
-                backlog.push(Backlog {
-                    stage: word(row, 0)?,
-                    pending: row.get(1)?,
-                    processing: row.get(2)?,
-                    failed: row.get(3)?,
-                    oldest: row.get::<_, Option<i64>>(4)?.map(UnixMillis::new),
-                });
-            }
-            Ok(backlog)
-        })
-        .await
-    }
-
     /// Adds to the trail of who heard or did what; returns when it is durable.
     pub async fn audit(&self, entry: AuditEntry) -> Result<(), StoreError> {
         self.write(move |tx| {
@@ -140,47 +120,6 @@ impl Store {
     }
 }
 
-fn list(
-    db: &Connection,
-    filter: &CallFilter,
-    after: Option<Cursor>,
-    limit: u32,
-) -> Result<CallPage, StoreError> {
-    let sql = format!(
-        "select {CALL_COLUMNS} from calls where parent_call_sid is null \
-         and (?1 is null or (created_at_ms, id) < (?1, ?2)) \
-         and (?3 is null or recording_status = ?3) \
-         and (?4 is null or exists (select 1 from stages where call_id = calls.id \
-              and status = ?4 and (?5 is null or stage = ?5))) \
-         and (?6 is null or from_number = ?6 or to_number = ?6) \
-         and (?7 is null or created_at_ms >= ?7) and (?8 is null or created_at_ms < ?8) \
-         order by created_at_ms desc, id desc limit ?9"
-    );
-    let mut found = db.prepare(&sql)?;
-    let mut rows = found.query(params![
-        after.map(|cursor| cursor.created_at.get()),
-        after.map(|cursor| cursor.id.0),
-        filter.recording_status.map(RecordingStatus::as_str),
-        filter.stage_status.map(StageStatus::as_str),
-        filter.stage.map(Stage::as_str),
-        filter.number,
-        filter.from.map(UnixMillis::get),
-        filter.to.map(UnixMillis::get),
-        i64::from(limit) + 1,
-    ])?;
-    let mut calls = Vec::new();
-    while let Some(row) = rows.next()? {
-        calls.push(call_row(row)?);
-    }
-    let more = calls.len() > limit as usize;
-    calls.truncate(limit as usize);
-    let next = calls
-        .last()
-        .filter(|_| more)
-        .map(|call| Cursor { created_at: call.created_at, id: call.id });
-    Ok(CallPage { calls, next })
-}
-
 fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
     let id = call.id.0;
     let mut stages = collect(
@@ -198,30 +137,41 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
         id,
         track_row,
     )?;
-    let mut gaps = collect(
+    let gaps = collect(
         db,
         "select party, source, start_sample, end_sample, reason from gaps where call_id = ?1 \
          order by start_sample",
         id,
         gap_row,
     )?;
-    if call.parties_swapped {
-        for party in tracks.iter_mut().map(|track| &mut track.party) {
-            *party = party.other();
-        }
-        for party in gaps.iter_mut().map(|gap| &mut gap.party) {
-            *party = party.other();
-        }
-    }
+    let fills = collect(
+        db,
+        "select party, start_sample, end_sample, recording_sid from fills \
+         join cloud_recordings on cloud_recordings.id = recording_id where fills.call_id = ?1 \
+         order by start_sample",
+        id,
+        fill_row,
+    )?;
     tracks.sort_by_key(|track| (track.party, track.source, track.part_no, track.rate));
     let cloud_recordings = collect(
         db,
         "select recording_sid, status, channels, duration_s, path, size_bytes, sha256, \
-         twilio_deleted_at_ms from cloud_recordings where call_id = ?1 order by id",
+         twilio_deleted_at_ms, started_at_ms, error_code, frames, origin_sample, \
+         split_at_ms is not null from cloud_recordings where call_id = ?1 order by id",
         id,
         cloud_row,
     )?;
-    Ok(CallDetail { call, stages, tracks, gaps, cloud_recordings })
+    Ok(CallDetail { call, stages, tracks, gaps, fills, cloud_recordings })
+}
+
+/// Exchanges the two parties.
+fn swap(detail: &mut CallDetail) {
+    let CallDetail { tracks, gaps, fills, .. } = detail;
+    let named = tracks.iter_mut().map(|track| &mut track.party);
+    let named = named.chain(gaps.iter_mut().map(|gap| &mut gap.party));
+    for party in named.chain(fills.iter_mut().map(|fill| &mut fill.party)) {
+        *party = party.other();
+    }
 }
 
 fn collect<T>(
@@ -239,7 +189,7 @@ fn collect<T>(
     Ok(out)
 }
 
-fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
+pub(super) fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
     let duration: Option<u32> = row.get("duration_s")?;
     let duration_source = optional_word(row, "duration_source")?;
     Ok(Call {
@@ -265,6 +215,7 @@ fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
         waiting_for: optional_word(row, "waiting_for")?,
         next_attempt_at: moment(row, "next_attempt_at_ms")?,
         parties_swapped: row.get("parties_swapped")?,
+        hold: row.get("hold")?,
         folder: row.get("folder")?,
         live_copy: row.get("live_copy")?,
     })
@@ -284,6 +235,8 @@ fn stage_row(row: &Row<'_>) -> Result<StageRow, StoreError> {
 
 fn track_row(row: &Row<'_>) -> Result<TrackRow, StoreError> {
     let rate_hz: u32 = row.get(2)?;
+    let origin: i64 = row.get(5)?;
+    let (origin, lead) = (origin.max(0).unsigned_abs(), origin.min(0).unsigned_abs());
     Ok(TrackRow {
         party: word(row, 0)?,
         source: word(row, 1)?,
@@ -291,7 +244,8 @@ fn track_row(row: &Row<'_>) -> Result<TrackRow, StoreError> {
             .ok_or_else(|| StoreError::BadRow { what: format!("a rate of {rate_hz} Hz") })?,
         part_no: row.get(3)?,
         path: row.get(4)?,
-        origin: Samples8k::new(row.get(5)?),
+        origin: Samples8k::new(origin),
+        lead: Samples8k::new(lead),
         samples: row.get(6)?,
         size_bytes: row.get(7)?,
         sha256: row.get(8)?,
@@ -309,6 +263,15 @@ fn gap_row(row: &Row<'_>) -> Result<GapRow, StoreError> {
     })
 }
 
+fn fill_row(row: &Row<'_>) -> Result<FillRow, StoreError> {
+    Ok(FillRow {
+        party: word(row, 0)?,
+        start: Samples8k::new(row.get(1)?),
+        end: Samples8k::new(row.get(2)?),
+        recording_sid: word(row, 3)?,
+    })
+}
+
 fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
     Ok(CloudRecordingRow {
         recording_sid: word(row, 0)?,
@@ -319,6 +282,11 @@ fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
         size_bytes: row.get(5)?,
         sha256: row.get(6)?,
         twilio_deleted_at: moment(row, 7)?,
+        started_at: moment(row, 8)?,
+        error_code: row.get(9)?,
+        frames: row.get(10)?,
+        origin_8k: row.get(11)?,
+        split: row.get(12)?,
     })
 }
 
@@ -344,7 +312,7 @@ fn segments(db: &Connection, call: i64, swapped: bool) -> Result<Vec<SegmentRow>
     Ok(out)
 }
 
-fn word<T>(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<T, StoreError>
+pub(super) fn word<T>(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<T, StoreError>
 where
     T: FromStr,
     T::Err: std::fmt::Display,
@@ -352,7 +320,10 @@ where
     parse(&get::<String>(row, column)?)
 }
 
-fn optional_word<T>(row: &Row<'_>, column: impl rusqlite::RowIndex) -> Result<Option<T>, StoreError>
+pub(super) fn optional_word<T>(
+    row: &Row<'_>,
+    column: impl rusqlite::RowIndex,
+) -> Result<Option<T>, StoreError>
 where
     T: FromStr,
     T::Err: std::fmt::Display,

@@ -57,6 +57,8 @@ pub struct Call {
     pub next_attempt_at: Option<UnixMillis>,
     /// Whether a person exchanged the two parties.
     pub parties_swapped: bool,
+    /// Whether a person holds it: it is never purged or deleted anywhere while that is so.
+    pub hold: bool,
     /// Where its files are, relative to the data folder; none before the first sound.
     pub folder: Option<String>,
     /// False when it was answered without a stream because too many calls were live.
@@ -117,6 +119,8 @@ pub struct TrackRow {
     pub path: String,
     /// Where its first sample lies on the call's timeline.
     pub origin: Samples8k,
+    /// How much of it lies before the call's first sample: Twilio's copy may begin earlier.
+    pub lead: Samples8k,
     /// Its length in samples of its own rate.
     pub samples: u64,
     /// Its size.
@@ -153,14 +157,38 @@ pub struct CloudRecordingRow {
     pub channels: Option<u32>,
     /// Its length in seconds.
     pub duration_s: Option<u32>,
+    /// When it began, by Twilio's clock.
+    pub started_at: Option<UnixMillis>,
+    /// Twilio's code of what went wrong.
+    pub error_code: Option<String>,
     /// Where it is here, once fetched.
     pub path: Option<String>,
     /// Its size, once fetched.
     pub size_bytes: Option<u64>,
     /// SHA-256 in hex, once fetched.
     pub sha256: Option<String>,
+    /// Samples of each channel, once fetched.
+    pub frames: Option<u64>,
+    /// Where its first sample lies on the call's timeline, in samples of 8 kHz; before its
+    /// beginning if negative, none while that is not known.
+    pub origin_8k: Option<i64>,
+    /// Whether its channels have become the call's own.
+    pub split: bool,
     /// When it was deleted at Twilio.
     pub twilio_deleted_at: Option<UnixMillis>,
+}
+
+/// A stretch of a party's live files that holds the sound of Twilio's copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FillRow {
+    /// In whose track, after a swap by a person.
+    pub party: Party,
+    /// From here.
+    pub start: Samples8k,
+    /// To here.
+    pub end: Samples8k,
+    /// Whose sound it is.
+    pub recording_sid: RecordingSid,
 }
 
 /// A call with all that belongs to it.
@@ -174,6 +202,8 @@ pub struct CallDetail {
     pub tracks: Vec<TrackRow>,
     /// Its gaps, by time.
     pub gaps: Vec<GapRow>,
+    /// What were gaps until Twilio's copy filled them, by time.
+    pub fills: Vec<FillRow>,
     /// Twilio's copies.
     pub cloud_recordings: Vec<CloudRecordingRow>,
 }
@@ -274,6 +304,6 @@ pub struct Backlog {
     pub processing: u64,
     /// Given up.
     pub failed: u64,
-    /// When the oldest undone one last changed.
+    /// When the call of the oldest undone one began.
     pub oldest: Option<UnixMillis>,
 }

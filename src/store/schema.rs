@@ -10,7 +10,10 @@ use rusqlite_migration::{M, Migrations};
 
 use super::StoreError;
 
-const STEPS: &[M<'_>] = &[M::up(include_str!("migrations/0001_ledger.sql"))];
+const STEPS: &[M<'_>] = &[
+    M::up(include_str!("migrations/0001_ledger.sql")),
+    M::up(include_str!("migrations/0002_cloud.sql")),
+];
 
 /// The schema version this program writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of migrations")]

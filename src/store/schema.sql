@@ -4,6 +4,17 @@ begin select raise(abort, 'the audit trail is append only'); end;
 CREATE TRIGGER audit_is_never_deleted before delete on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
+CREATE TABLE archive_objects (
+    call_id integer not null references calls (id) on delete cascade,
+    object_key text not null,                -- below the archive's prefix
+    path text,                               -- the file it is a copy of, relative to the data folder; null for what is made
+    size_bytes integer not null,
+    sha256 text not null,                    -- hex
+    etag text,                               -- the archive's own mark of it, when it was proven
+    proven_at_ms integer not null,
+    primary key (call_id, object_key)
+) strict, without rowid;
+
 CREATE TABLE audit (
     id integer primary key,
     at_ms integer not null,
@@ -65,7 +76,16 @@ CREATE TABLE cloud_recordings (
     twilio_deleted_at_ms integer,
     created_at_ms integer not null,
     updated_at_ms integer not null
-) strict;
+, frames integer, rate_hz integer, origin_sample integer, fetched_at_ms integer, split_at_ms integer) strict;
+
+CREATE TABLE fills (
+    call_id integer not null references calls (id) on delete cascade,
+    party text not null check (party in ('agent', 'technician')), -- as recorded; see calls.parties_swapped
+    start_sample integer not null,           -- 8 kHz samples on the call's timeline
+    end_sample integer not null check (end_sample > start_sample),
+    recording_id integer not null references cloud_recordings (id), -- whose sound it is
+    primary key (call_id, party, start_sample)
+) strict, without rowid;
 
 CREATE TABLE gaps (
     call_id integer not null references calls (id) on delete cascade,
@@ -181,6 +201,8 @@ CREATE INDEX calls_live on calls (id) where ended_at_ms is null;
 CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
 
 CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
+
+CREATE INDEX outages_open on outages (id) where to_ms is null;
 
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
 

@@ -1,9 +1,12 @@
 //! The pipeline's state: one row per (call, stage), claimed with its attempt counted, settled with
 //! what it makes due.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::{CallId, Store, StoreError, TranscriptRow, read};
+use super::chain::{advance, make_due, refresh};
+use super::{ArchiveObject, CallId, Split, Store, StoreError, TranscriptRow, read};
 use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 
 /// The right to work on one stage of one call. It must be settled; what a crash leaves unsettled
@@ -17,6 +20,8 @@ pub struct Claim {
     attempt: u32,
     /// How many files the call had when it was claimed.
     tracks: u64,
+    /// When the ledger gave it out.
+    claimed_at: UnixMillis,
 }
 
 impl Claim {
@@ -35,6 +40,11 @@ impl Claim {
         self.stage
     }
 
+    /// When it was given out.
+    pub fn claimed_at(&self) -> UnixMillis {
+        self.claimed_at
+    }
+
     /// Which attempt this is, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
@@ -51,6 +61,19 @@ pub enum Output {
         /// Files of the call that are not needed any more: they become garbage with it.
         spent: Vec<String>,
     },
+    /// A conversation worse than the one that stands, which therefore stays.
+    Kept,
+    /// Twilio's copies are here; each was written down when it was whole.
+    Fetched,
+    /// Twilio's copies have become the call's own.
+    Split(Split),
+    /// The archive has shown all of these back.
+    Archived {
+        /// What it holds of the call now.
+        objects: Vec<ArchiveObject>,
+    },
+    /// Nothing of the call is left at Twilio; each deletion was written down with its proof.
+    Deleted,
 }
 
 /// How a claim ends.
@@ -78,19 +101,8 @@ pub enum Settlement {
     },
 }
 
-/// What asking for a retry did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Retried {
-    /// These are due now.
-    Queued(Vec<Stage>),
-    /// The call has no failed stage (or not the one asked for).
-    NothingFailed,
-    /// There is no such call.
-    UnknownCall,
-}
-
 impl Store {
-    /// Takes the oldest due call of a stage, counting the attempt in the same statement.
+    /// Takes the due call of a stage that began first, counting the attempt in the same statement.
     pub async fn claim(&self, stage: Stage, now: UnixMillis) -> Result<Option<Claim>, StoreError> {
         self.write(move |tx| {
             let due: Option<(i64, u32)> = tx
@@ -98,8 +110,9 @@ impl Store {
                     "update stages set status = 'processing', attempts = attempts + 1, \
                        waiting_for = null, updated_at_ms = ?2 \
                      where stage = ?1 and call_id = ( \
-                       select call_id from stages where stage = ?1 and status = 'pending' \
-                       and next_attempt_at_ms <= ?2 order by next_attempt_at_ms, call_id limit 1) \
+                       select call_id from stages join calls on calls.id = call_id \
+                       where stage = ?1 and status = 'pending' and next_attempt_at_ms <= ?2 \
+                       order by coalesce(started_at_ms, created_at_ms), call_id limit 1) \
                      returning call_id, attempts",
                     params![stage.as_str(), now.get()],
                     |row| Ok((row.get(0)?, row.get(1)?)),
@@ -115,7 +128,8 @@ impl Store {
                     row.get(0)
                 })?;
             let tracks = tracks_of(tx, call)?;
-            Ok(Some(Claim { call, call_sid: read::parse(&sid)?, stage, attempt, tracks }))
+            let call_sid = read::parse(&sid)?;
+            Ok(Some(Claim { call, call_sid, stage, attempt, tracks, claimed_at: now }))
         })
         .await
     }
@@ -142,19 +156,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
             match &settlement {
-                Settlement::Done(Output::Transcript { transcript, spent }) => {
-                    super::transcripts::write(tx, claim.call, transcript, now)?;
-                    let grown = tracks_of(tx, claim.call)? != claim.tracks;
-                    super::garbage::throw_away(tx, spent, "transcribed", now)?;
-                    close(tx, &claim, "completed", None, now)?;
-                    if grown {
-                        // The call came back and was sealed again meanwhile; its stage could not
-                        // be made due then.
-                        make_due(tx, claim.call, claim.stage, now)?;
-                    }
+                Settlement::Done(output) => done(tx, &claim, output, now)?,
+                Settlement::Nothing => {
+                    close(tx, &claim, "skipped", None, now)?;
+                    advance(tx, claim.call, claim.stage, now)?;
                 }
-                Settlement::Nothing => close(tx, &claim, "skipped", None, now)?,
-                Settlement::Never { why } => close(tx, &claim, "failed", Some(why), now)?,
+                Settlement::Never { why } => {
+                    close(tx, &claim, "failed", Some(why), now)?;
+                    advance(tx, claim.call, claim.stage, now)?;
+                }
                 Settlement::Later { why, waiting_for, at, counted } => {
                     tx.execute(
                         "update stages set status = 'pending', last_error = ?1, waiting_for = ?2, \
@@ -178,10 +188,12 @@ impl Store {
     }
 
     /// Puts back what a stopped program had under way. An attempt it took down with it counts;
-    /// after `attempts_max` of them the stage has failed. Returns how many were put back.
+    /// after `attempts_max` of them a stage that works on this machine alone has failed, and one
+    /// that is tried for ever waits for `pause`. Returns how many were put back.
     pub async fn put_back_claims(
         &self,
         attempts_max: u32,
+        pause: Duration,
         now: UnixMillis,
     ) -> Result<u32, StoreError> {
         self.write(move |tx| {
@@ -194,137 +206,66 @@ impl Store {
                 })?
                 .collect::<Result<Vec<_>, _>>()?;
             for (call, stage, attempts) in &rows {
-                let gave_up = *attempts >= attempts_max;
+                let (call, stage) = (*call, read::parse::<Stage>(stage)?);
+                let often = *attempts >= attempts_max;
+                let gave_up = often && !stage.needs_network();
+                let at = if often { now.plus(pause) } else { now };
                 let why = format!("fieldtape stopped while it worked on this (attempt {attempts})");
                 tx.execute(
                     "update stages set status = ?1, last_error = ?2, next_attempt_at_ms = ?3, \
-                     updated_at_ms = ?3 where call_id = ?4 and stage = ?5",
+                     updated_at_ms = ?4 where call_id = ?5 and stage = ?6",
                     params![
                         if gave_up { "failed" } else { "pending" },
                         why,
+                        at.get(),
                         now.get(),
                         call,
-                        stage
+                        stage.as_str()
                     ],
                 )?;
-                refresh(tx, CallId(*call))?;
+                refresh(tx, CallId(call))?;
             }
             Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
         })
         .await
     }
+}
 
-    /// Makes a call's failed stages due again: all of them, or the one named. A pending one that
-    /// waits for its next attempt is tried now.
-    pub async fn retry(
-        &self,
-        call_sid: CallSid,
-        stage: Option<Stage>,
-        now: UnixMillis,
-    ) -> Result<Retried, StoreError> {
-        self.write(move |tx| {
-            let known: Option<i64> = tx
-                .query_row("select id from calls where call_sid = ?1", [call_sid.as_str()], |row| {
-                    row.get(0)
-                })
-                .optional()?;
-            match known {
-                Some(call) => retry_call(tx, CallId(call), stage, now),
-                None => Ok(Retried::UnknownCall),
-            }
-        })
-        .await
+/// Writes a stage's result down and makes due what follows from it.
+fn done(
+    tx: &Transaction<'_>,
+    claim: &Claim,
+    output: &Output,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let call = claim.call;
+    let mut grown = false;
+    match output {
+        Output::Transcript { transcript, spent } => {
+            grown = tracks_of(tx, call)? != claim.tracks;
+            super::transcripts::write(tx, call, transcript, now)?;
+            super::garbage::throw_away(tx, spent, "transcribed", now)?;
+        }
+        Output::Kept => grown = tracks_of(tx, call)? != claim.tracks,
+        Output::Fetched => grown = super::cloud::has_unfetched(tx, call)?,
+        Output::Split(split) => {
+            super::split::apply(tx, call, split, now)?;
+            grown = super::cloud::has_unsplit(tx, call)?;
+        }
+        Output::Archived { objects } => super::archive::write(tx, call, objects, now)?,
+        Output::Deleted => {}
     }
+    close(tx, claim, "completed", None, now)?;
+    if grown {
+        // More came for this stage while it was under way and could not be made due then.
+        make_due(tx, call, claim.stage, now)?;
+    }
+    advance(tx, call, claim.stage, now)
 }
 
 fn tracks_of(tx: &Transaction<'_>, call: CallId) -> Result<u64, StoreError> {
     let sql = "select count(*) from tracks where call_id = ?1";
     Ok(tx.query_row(sql, [call.0], |row| row.get(0))?)
-}
-
-fn retry_call(
-    tx: &Transaction<'_>,
-    call: CallId,
-    stage: Option<Stage>,
-    now: UnixMillis,
-) -> Result<Retried, StoreError> {
-    let mut again = tx.prepare(
-        "update stages set status = 'pending', waiting_for = null, next_attempt_at_ms = ?1, \
-         updated_at_ms = ?1 where call_id = ?2 and (?3 is null or stage = ?3) \
-         and (status = 'failed' or (status = 'pending' and next_attempt_at_ms > ?1)) \
-         returning stage",
-    )?;
-    let queued = again
-        .query_map(params![now.get(), call.0, stage.map(Stage::as_str)], |row| {
-            row.get::<_, String>(0)
-        })?
-        .map(|word| read::parse(&word?))
-        .collect::<Result<Vec<Stage>, StoreError>>()?;
-    refresh(tx, call)?;
-    Ok(if queued.is_empty() { Retried::NothingFailed } else { Retried::Queued(queued) })
-}
-
-/// Makes a stage due now, whatever it was before: there is new sound to work on.
-pub(super) fn make_due(
-    tx: &Transaction<'_>,
-    call: CallId,
-    stage: Stage,
-    now: UnixMillis,
-) -> Result<(), StoreError> {
-    tx.execute(
-        "insert into stages (call_id, stage, status, next_attempt_at_ms, updated_at_ms) \
-         values (?1, ?2, 'pending', ?3, ?3) on conflict (call_id, stage) do update \
-         set status = 'pending', waiting_for = null, last_error = null, \
-         next_attempt_at_ms = excluded.next_attempt_at_ms, updated_at_ms = excluded.updated_at_ms \
-         where status <> 'processing'",
-        params![call.0, stage.as_str(), now.get()],
-    )?;
-    Ok(())
-}
-
-/// Says that a stage has nothing to do, unless it has a row already.
-pub(super) fn skip(tx: &Transaction<'_>, call: CallId, stage: Stage) -> Result<(), StoreError> {
-    tx.execute(
-        "insert into stages (call_id, stage, status, next_attempt_at_ms, updated_at_ms) \
-         select id, ?2, 'skipped', ended_at_ms, ended_at_ms from calls where id = ?1 \
-         on conflict do nothing",
-        params![call.0, stage.as_str()],
-    )?;
-    Ok(())
-}
-
-/// Takes back that there is nothing to do: there may be sound after all.
-pub(super) fn unskip(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
-    tx.execute("delete from stages where call_id = ?1 and status = 'skipped'", [call.0])?;
-    Ok(())
-}
-
-/// Derives the call's columns from its stages.
-pub(super) fn refresh(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
-    for (stage, column) in [
-        (Stage::Transcript, "transcript_status"),
-        (Stage::Summary, "summary_status"),
-        (Stage::Archive, "archive_status"),
-    ] {
-        tx.execute(
-            &format!(
-                "update calls set {column} = coalesce((select status from stages \
-                 where call_id = ?1 and stage = ?2), 'pending') where id = ?1"
-            ),
-            params![call.0, stage.as_str()],
-        )?;
-    }
-    // An attempt that is under way has not failed yet, so it is no retry yet.
-    tx.execute(
-        "update calls set (last_error, retry_count, waiting_for) = ( \
-           select coalesce(max(s.last_error), iif(calls.recording_status = 'failed', calls.last_error, null)), \
-                  coalesce(max(s.attempts - (s.status = 'processing')), 0), max(s.waiting_for) \
-           from (select * from stages where call_id = ?1 and status not in ('completed', 'skipped') \
-             order by instr('fetch split transcript summary archive delete', stage) limit 1) s) \
-         where id = ?1",
-        [call.0],
-    )?;
-    Ok(())
 }
 
 fn close(

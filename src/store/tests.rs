@@ -3,7 +3,9 @@
 use super::*;
 use crate::domain::*;
 
+mod cloud;
 mod returning;
+mod upgrade;
 
 fn sid(n: u8) -> CallSid {
     format!("CA{n:032x}").parse().unwrap()
@@ -29,7 +31,7 @@ fn call(n: u8, status: &str, ms: i64) -> NewCall {
 }
 
 fn status(n: u8, word: &str, end: Option<EndReason>, duration_s: Option<u32>) -> StatusUpdate {
-    StatusUpdate { call: call(n, word, 70_000), end, duration_s }
+    StatusUpdate { call: call(n, word, 70_000), end, ended_at: None, duration_s }
 }
 
 fn stream(n: u8) -> NewStream {
@@ -50,6 +52,7 @@ fn finish(id: CallId, samples: u64) -> Finish {
         part_no: 1,
         path: format!("recordings/x/{}/{party}_{}Hz.wav", id.0, rate.get()),
         origin: Some(Samples8k::ZERO),
+        lead: Samples8k::ZERO,
         samples: Samples8k::new(samples).at(rate),
         size_bytes: 44 + 2 * Samples8k::new(samples).at(rate),
         salvaged: false,
@@ -226,12 +229,15 @@ async fn an_attempt_is_counted_when_it_is_claimed_and_only_one_worker_gets_it() 
     let row = ledger.row(1).await;
     assert_eq!((row.transcript_status, row.retry_count), (StageStatus::Processing, 0));
     drop(claim); // as a crash would
-    assert_eq!(ledger.store.put_back_claims(2, at(70_000)).await.unwrap(), 1);
+    assert_eq!(
+        ledger.store.put_back_claims(2, std::time::Duration::ZERO, at(70_000)).await.unwrap(),
+        1
+    );
     assert_eq!(ledger.row(1).await.retry_count, 1, "the attempt it took down counts");
     let claim = ledger.store.claim(Stage::Transcript, at(70_000)).await.unwrap().unwrap();
     assert_eq!(claim.attempt(), 2);
     drop(claim);
-    ledger.store.put_back_claims(2, at(71_000)).await.unwrap();
+    ledger.store.put_back_claims(2, std::time::Duration::ZERO, at(71_000)).await.unwrap();
     let row = ledger.row(1).await;
     assert_eq!(row.transcript_status, StageStatus::Failed, "it cannot loop for ever");
     assert!(row.last_error.unwrap().contains("stopped"));
@@ -265,7 +271,9 @@ async fn settling_writes_the_result_and_the_status_together() {
     let row = ledger.row(1).await;
     assert_eq!((row.transcript_status, row.last_error), (StageStatus::Completed, None));
     assert_eq!(ledger.store.transcript(&sid(1)).await.unwrap().unwrap(), transcript());
-    assert_eq!(ledger.store.backlog().await.unwrap(), []);
+    let left = ledger.store.backlog().await.unwrap();
+    let left: Vec<Stage> = left.iter().map(|row| row.stage).collect();
+    assert_eq!(left, [Stage::Archive], "it is time for it now");
     let garbage = ledger.store.garbage().await.unwrap();
     assert_eq!(garbage.len(), 1, "the row of a file goes before the file does");
     assert_eq!(ledger.store.call(&sid(1)).await.unwrap().unwrap().tracks.len(), 3);

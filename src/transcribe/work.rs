@@ -173,8 +173,8 @@ impl Work for TranscriptWork {
         Stage::Transcript
     }
 
-    fn attempts_max(&self) -> u32 {
-        ATTEMPTS_MAX
+    fn attempts_max(&self) -> Option<u32> {
+        Some(ATTEMPTS_MAX)
     }
 
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {

@@ -19,12 +19,33 @@ pub enum VoiceDirection {
 }
 
 impl VoiceDirection {
-    fn of(word: &str) -> Self {
+    /// Takes Twilio's word.
+    pub fn new(word: &str) -> Self {
         match word {
             "inbound" => Self::Inbound,
             "outbound-api" => Self::OutboundApi,
             "outbound-dial" => Self::OutboundDial,
             other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Says what began a call of this direction that is `from` there; of a child leg, what it
+    /// looks like from its own end.
+    pub fn origin(&self, from: &str) -> Origin {
+        match self {
+            Self::OutboundApi => Origin::Rest,
+            _ if from.starts_with("client:") => Origin::Client,
+            Self::Other(word) if word.starts_with("outbound") => Origin::Rest,
+            _ => Origin::Number,
+        }
+    }
+
+    /// Says who rang whom, seen from the office: our agent's browser rings out, although it
+    /// reaches Twilio as an inbound call.
+    pub fn seen_from_office(&self, from: &str) -> Direction {
+        match (self.origin(from), self) {
+            (Origin::Client | Origin::Rest, _) | (_, Self::OutboundDial) => Direction::Outbound,
+            (Origin::Number, _) => Direction::Inbound,
         }
     }
 }
@@ -57,30 +78,19 @@ impl VoiceRequest {
             parent_call_sid: optional_sid(form, "ParentCallSid")?,
             from: optional_text(form, "From").unwrap_or_default(),
             to: optional_text(form, "To").unwrap_or_default(),
-            voice_direction: VoiceDirection::of(form.get("Direction").unwrap_or("inbound")),
+            voice_direction: VoiceDirection::new(form.get("Direction").unwrap_or("inbound")),
             status: CallStatus(optional_text(form, "CallStatus").unwrap_or_default()),
         })
     }
 
-    /// Says who rang whom, seen from the office: our agent's browser rings out, although it
-    /// reaches Twilio as an inbound call.
+    /// Says who rang whom, seen from the office.
     pub fn direction(&self) -> Direction {
-        match (self.origin(), &self.voice_direction) {
-            (Origin::Client | Origin::Rest, _) | (_, VoiceDirection::OutboundDial) => {
-                Direction::Outbound
-            }
-            (Origin::Number, _) => Direction::Inbound,
-        }
+        self.voice_direction.seen_from_office(&self.from)
     }
 
-    /// Says what began the call; of a child leg, what it looks like from its own end.
+    /// Says what began the call.
     pub fn origin(&self) -> Origin {
-        match &self.voice_direction {
-            VoiceDirection::OutboundApi => Origin::Rest,
-            _ if self.from.starts_with("client:") => Origin::Client,
-            VoiceDirection::Other(word) if word.starts_with("outbound") => Origin::Rest,
-            _ => Origin::Number,
-        }
+        self.voice_direction.origin(&self.from)
     }
 
     /// Says whether another leg dialled this one.

@@ -15,6 +15,7 @@ pub use stream::{StreamEvent, StreamStatusCallback};
 use std::str::FromStr;
 
 use super::form::Form;
+use super::moment;
 use crate::domain::{BadSid, UnixMillis};
 
 /// A form that is not the webhook it was sent as.
@@ -63,16 +64,12 @@ fn number<N: FromStr>(form: &Form, field: &str) -> Option<N> {
     form.filled(field)?.parse().ok()
 }
 
-/// Reads a time such as `Wed, 20 Apr 2022 23:45:25 +0000`.
 fn rfc2822(form: &Form, field: &str) -> Option<UnixMillis> {
-    let moment = jiff::fmt::rfc2822::parse(form.filled(field)?).ok()?;
-    Some(UnixMillis::new(moment.timestamp().as_millisecond()))
+    moment::rfc2822(form.filled(field)?)
 }
 
-/// Reads a time such as `2024-11-29T00:09:39.602648368Z`.
 fn iso8601(form: &Form, field: &str) -> Option<UnixMillis> {
-    let moment: jiff::Timestamp = form.filled(field)?.parse().ok()?;
-    Some(UnixMillis::new(moment.as_millisecond()))
+    moment::iso8601(form.filled(field)?)
 }
 
 #[cfg(test)]

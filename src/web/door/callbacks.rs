@@ -27,7 +27,7 @@ pub(super) async fn call_status(
     // The callback may be late; when it says when, that is when.
     call.at = news.timestamp.filter(|_| call.clock_synced).unwrap_or(call.at).min(call.at);
     let duration_s = news.duration_s.and_then(|seconds| u32::try_from(seconds).ok());
-    let update = StatusUpdate { call, end, duration_s };
+    let update = StatusUpdate { call, end, ended_at: None, duration_s };
     let outcome = soon(inside.store.call_status(update)).await?;
     if outcome.changed {
         let word = news.status.as_str();

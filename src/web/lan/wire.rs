@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::{CallSid, EndReason, Samples8k, UnixMillis, WaitingFor};
-use crate::store::{self, Backlog, CallDetail, CloudRecordingRow, GapRow, TrackRow};
+use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
+use crate::store::{self, Backlog, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
 use crate::transcribe::LiveSegment;
 use crate::web::health;
 
@@ -62,6 +62,8 @@ struct Track {
     bytes: u64,
     sha256: Option<String>,
     gaps: Vec<Gap>,
+    /// What were gaps until Twilio's copy filled them.
+    filled: Vec<Filled>,
     url: String,
 }
 
@@ -69,6 +71,13 @@ struct Track {
 struct Gap {
     start_s: f64,
     end_s: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Filled {
+    start_s: f64,
+    end_s: f64,
+    recording_sid: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -85,10 +94,10 @@ struct CloudRecording {
 
 impl From<CallDetail> for Call {
     fn from(detail: CallDetail) -> Self {
-        let CallDetail { call, stages: _, tracks, gaps, cloud_recordings } = detail;
+        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings } = detail;
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
-            tracks.iter().map(|track| Track::new(sid, track, &tracks, &gaps)).collect();
+            tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
         let cloud_recordings =
             cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
         Self { tracks, cloud_recordings, ..Self::bare(call) }
@@ -124,7 +133,12 @@ impl Call {
 }
 
 impl Track {
-    fn new(call: &CallSid, track: &TrackRow, all: &[TrackRow], gaps: &[GapRow]) -> Self {
+    fn new(
+        call: &CallSid,
+        track: &TrackRow,
+        all: &[TrackRow],
+        (gaps, fills): (&[GapRow], &[FillRow]),
+    ) -> Self {
         let rate_hz = track.rate.get();
         let same = |other: &&TrackRow| (other.party, other.rate) == (track.party, track.rate);
         // The plain name is the party's whole timeline; a part among several has its number in it,
@@ -142,7 +156,22 @@ impl Track {
             bytes: track.size_bytes,
             sha256: track.sha256.clone(),
             gaps: gaps.iter().filter(of_track).map(Gap::from).collect(),
+            filled: fills
+                .iter()
+                .filter(|fill| fill.party == track.party && track.source == TrackSource::Stream)
+                .map(Filled::from)
+                .collect(),
             url: format!("/api/v1/calls/{call}/audio/{}{part}_{rate_hz}Hz.wav", track.party),
+        }
+    }
+}
+
+impl From<&FillRow> for Filled {
+    fn from(fill: &FillRow) -> Self {
+        Self {
+            start_s: seconds(fill.start.as_millis()),
+            end_s: seconds(fill.end.as_millis()),
+            recording_sid: fill.recording_sid.to_string(),
         }
     }
 }

@@ -153,6 +153,7 @@ impl Office {
                 part_no: *part_no,
                 path,
                 origin: Some(Samples8k::new(*origin)),
+                lead: crate::domain::Samples8k::ZERO,
                 samples: samples.len() as u64,
                 size_bytes: bytes.len() as u64,
                 salvaged: false,
