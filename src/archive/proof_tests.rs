@@ -18,6 +18,7 @@ fn whole() -> Evidence {
         facts: Facts {
             asked_for: true,
             hold: false,
+            fetch: Some(StageStatus::Completed),
             split: Some(StageStatus::Completed),
             transcript: Some(StageStatus::Skipped),
             archive: Some(StageStatus::Completed),
@@ -57,10 +58,11 @@ fn what_lacks_nothing_may_go_and_says_what_was_proved() {
 
 #[test]
 fn each_thing_that_lacks_withholds() {
-    let lacking: [(&str, fn(&mut Evidence)); 22] = [
+    let lacking: [(&str, fn(&mut Evidence)); 23] = [
         ("not asked for", |e| e.facts.asked_for = false),
         ("held", |e| e.facts.hold = true),
         ("not fetched", |e| e.facts.fetched = None),
+        ("another is being fetched", |e| e.facts.fetch = Some(StageStatus::Processing)),
         ("not split", |e| e.facts.split = None),
         ("split failed", |e| e.facts.split = Some(StageStatus::Failed)),
         ("transcript pending", |e| e.facts.transcript = Some(StageStatus::Pending)),
