@@ -22,6 +22,13 @@ pub struct PlaceOptions {
     pub secret_access_key: SecretKey,
 }
 
+impl PlaceOptions {
+    /// Says what is wrong with them, if anything is.
+    pub fn check(&self) -> Result<(), BadPlace> {
+        Place::new(self).map(drop)
+    }
+}
+
 /// The secret half of a pair of keys. It shows nothing of itself, and is given to nothing but the
 /// signing of requests.
 #[derive(Clone)]
@@ -62,6 +69,18 @@ pub enum BadPlace {
     /// The transport could not be set up.
     #[error("the archive's transport cannot be set up: {0}")]
     Transport(String),
+}
+
+impl BadPlace {
+    /// Returns the key of the configuration that has to change.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Url(_) | Self::Transport(_) => "archive.url",
+            Self::Endpoint(_) => "archive.endpoint",
+            Self::Region(_) => "archive.region",
+            Self::Keys => "archive.access_key_id",
+        }
+    }
 }
 
 /// The checked settings.

@@ -7,3 +7,29 @@
 //!
 //! Not here: Twilio's wire (twilio), when work is due (pipeline), and whether Twilio's copy may go
 //! (archive).
+
+mod align;
+mod copy;
+mod correlate;
+mod fetch;
+mod fill;
+mod live;
+mod news;
+mod own;
+mod plan;
+mod reconcile;
+mod split;
+mod start;
+
+#[cfg(test)]
+mod sound_tests;
+
+pub use align::{AlignOrder, Alignment, Place, align};
+pub use copy::SoundError;
+pub use fetch::{FetchOptions, FetchWork};
+pub use fill::{FillOrder, Filled, FilledFile, FilledSpan, fill};
+pub use live::{Gap, StreamPart};
+pub use own::{SplitOptions, SplitWork};
+pub use reconcile::{Found, Hangup, ReconcileError, ReconcileOptions, Reconciler};
+pub use split::{CloudTrack, Split, SplitOrder, split};
+pub use start::{StartOptions, Starter};

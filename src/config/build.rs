@@ -5,13 +5,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::merge::Merged;
+use super::outside::{archive, twilio};
 use super::{
-    CloudRecording, Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription,
-    Twilio, raw, units,
+    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
 };
 use crate::domain::RateHz;
 use crate::twilio::door::PublicUrl;
-use crate::twilio::signature::{AuthToken, SharedKey};
 
 /// Shorter would wear the card out, longer would break the promise.
 const SYNC_EVERY: std::ops::RangeInclusive<Duration> =
@@ -27,13 +26,15 @@ pub(super) fn build(
 ) -> Option<Config> {
     let Merged { raw, file, mut warnings } = merged;
     let server = server(raw.server, environment, problems);
-    let twilio = twilio(raw.twilio, environment, problems, &mut warnings);
+    let twilio = twilio(raw.twilio, environment, problems);
+    let archive = archive(raw.archive, environment, problems);
     let recording = recording(&raw.recording, problems, &mut warnings);
     let transcription = transcription(raw.transcription, problems);
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
         twilio: twilio?,
+        archive,
         recording: recording?,
         transcription: transcription?,
         consent: consent?,
@@ -83,61 +84,6 @@ fn default_socket(data_dir: &Path, environment: &dyn Lookup) -> PathBuf {
 fn address(text: &str) -> Result<std::net::SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is no address with a port; write it like \"127.0.0.1:8080\"")
-    })
-}
-
-fn twilio(
-    raw: raw::Twilio,
-    environment: &dyn Lookup,
-    problems: &mut Problems,
-    warnings: &mut Vec<super::Problem>,
-) -> Option<Twilio> {
-    let account_sid = parsed("twilio.account_sid", raw.account_sid.as_deref(), problems);
-    let auth_token = secret(
-        &SecretKey { key: "twilio.auth_token", credential: "fieldtape.twilio-auth-token" },
-        (raw.auth_token, raw.auth_token_file),
-        environment,
-        problems,
-    );
-    let auth_token =
-        auth_token.and_then(|t| problems.keep("twilio.auth_token", AuthToken::new(&t)));
-    let shared_key = secret(
-        &SecretKey { key: "twilio.shared_key", credential: "fieldtape.twilio-shared-key" },
-        (raw.shared_key, raw.shared_key_file),
-        environment,
-        problems,
-    );
-    let shared_key =
-        shared_key.and_then(|t| problems.keep("twilio.shared_key", SharedKey::new(&t)));
-    let cloud_recording = match raw.cloud_recording.as_str() {
-        "twiml" => Some(CloudRecording::Twiml),
-        "off" => Some(CloudRecording::Off),
-        "rest" => {
-            problems
-                .add("twilio.cloud_recording", "\"rest\" is not in this version; write \"twiml\"");
-            None
-        }
-        other => {
-            problems.add(
-                "twilio.cloud_recording",
-                format!("{other:?} is neither \"twiml\" nor \"off\""),
-            );
-            None
-        }
-    };
-    if raw.delete {
-        let what = "has no effect in this version; nothing is deleted at Twilio".to_owned();
-        warnings.push(super::Problem { key: "twilio.delete".to_owned(), what });
-    }
-    Some(Twilio {
-        account_sid,
-        auth_token,
-        shared_key,
-        validate_signatures: raw.validate_signatures,
-        caller_id: filled(raw.caller_id),
-        agent_identity: filled(raw.agent_identity),
-        agent_number: filled(raw.agent_number),
-        cloud_recording: cloud_recording?,
     })
 }
 
@@ -237,12 +183,12 @@ fn consent(raw: raw::Consent, problems: &mut Problems) -> Option<Consent> {
     }
 }
 
-fn filled(text: Option<String>) -> Option<String> {
+pub(super) fn filled(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.trim().is_empty())
 }
 
 /// None when it is not set, or set to something that had to be told.
-fn parsed<T>(key: &str, text: Option<&str>, problems: &mut Problems) -> Option<T>
+pub(super) fn parsed<T>(key: &str, text: Option<&str>, problems: &mut Problems) -> Option<T>
 where
     T: FromStr,
     T::Err: std::fmt::Display,
@@ -250,13 +196,13 @@ where
     text.filter(|text| !text.is_empty()).and_then(|text| problems.keep(key, text.parse::<T>()))
 }
 
-struct SecretKey {
-    key: &'static str,
-    credential: &'static str,
+pub(super) struct SecretKey {
+    pub(super) key: &'static str,
+    pub(super) credential: &'static str,
 }
 
 /// A secret from the key itself, the file it names, or systemd's credential.
-fn secret(
+pub(super) fn secret(
     which: &SecretKey,
     (text, file): (Option<String>, Option<String>),
     environment: &dyn Lookup,

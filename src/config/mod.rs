@@ -9,6 +9,7 @@
 mod build;
 mod lookup;
 mod merge;
+mod outside;
 mod problems;
 mod raw;
 mod units;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz};
 use crate::twilio::door::PublicUrl;
+use crate::twilio::rest::Credentials;
 use crate::twilio::signature::{AuthToken, SharedKey};
 
 pub use lookup::{Environment, Lookup};
@@ -40,6 +42,8 @@ pub struct Config {
     pub server: Server,
     /// The account, and how calls are answered.
     pub twilio: Twilio,
+    /// Where a second copy of everything goes; none keeps it here only.
+    pub archive: Option<Archive>,
     /// How sound is kept.
     pub recording: Recording,
     /// How it is written down.
@@ -86,8 +90,23 @@ pub struct Twilio {
     pub agent_identity: Option<String>,
     /// The agent's telephone.
     pub agent_number: Option<String>,
+    /// What its REST API is asked with; none while no account is set.
+    pub api: Option<Credentials>,
     /// Whether Twilio keeps a copy of its own.
     pub cloud_recording: CloudRecording,
+    /// How often Twilio is asked what it knows.
+    pub reconcile_every: Duration,
+    /// When Twilio's copies are deleted; none keeps them.
+    pub deletion: Option<Deletion>,
+    /// Bytes a second for all downloads together.
+    pub bandwidth_limit: Option<u64>,
+}
+
+/// When Twilio's copies are deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deletion {
+    /// So long after they were made, if everything that makes them superfluous is proven.
+    pub after: Duration,
 }
 
 /// Whether Twilio keeps a copy of its own.
@@ -95,6 +114,8 @@ pub struct Twilio {
 pub enum CloudRecording {
     /// Asked for in the TwiML, from second 0.
     Twiml,
+    /// Asked for over the REST API, as soon as the call is known and announced.
+    Rest,
     /// No.
     Off,
 }

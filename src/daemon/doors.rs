@@ -15,7 +15,7 @@ use crate::clock::SharedClock;
 use crate::config::{CloudRecording, Config};
 use crate::twilio::door::Door;
 use crate::twilio::signature::Validator;
-use crate::web::door::{Answering, DoorState, Gatekeeper, Settings};
+use crate::web::door::{Answering, CloudCopy, DoorState, Gatekeeper, Settings};
 use crate::web::health::{Check, CheckState, Health};
 use crate::web::serve::{Limits, Listener, serve};
 use crate::web::{Router, door, lan};
@@ -49,7 +49,11 @@ pub(super) fn settings(config: &Config) -> Settings {
             caller_id: twilio.caller_id.clone(),
             agent_identity: twilio.agent_identity.clone(),
             agent_number: twilio.agent_number.clone(),
-            cloud_recording: twilio.cloud_recording,
+            cloud_copy: match twilio.cloud_recording {
+                CloudRecording::Twiml => CloudCopy::Twiml,
+                CloudRecording::Rest => CloudCopy::Rest,
+                CloudRecording::Off => CloudCopy::Off,
+            },
         },
     }
 }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
+use crate::pipeline::{Link, LinkState};
 use crate::store::{Backlog, Store, StoreError};
 use crate::transcribe::ModelFiles;
 use crate::vault::Vault;
@@ -36,6 +37,7 @@ pub(super) struct Watcher {
     pub(super) model: String,
     pub(super) model_dirs: Vec<PathBuf>,
     pub(super) min_free_bytes: u64,
+    pub(super) link: Option<Link>,
 }
 
 /// What is known before the first look: nothing, and that is not good.
@@ -85,6 +87,7 @@ impl Watcher {
             self.sync(),
             self.model().await,
             self.clock(),
+            self.link(),
             stages(backlog),
         ];
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
@@ -235,6 +238,28 @@ impl Watcher {
             Ok(Err(_)) | Err(_) => {
                 check("model", CheckState::Degraded, "could not be looked for", None)
             }
+        }
+    }
+
+    fn link(&self) -> Check {
+        let name = "link";
+        let state = self.link.as_ref().map(|link| link.watch().borrow().clone());
+        match state {
+            None => check(
+                name,
+                CheckState::Ok,
+                "no account is set, so nothing is asked of Twilio",
+                None,
+            ),
+            Some(LinkState::Up) => check(name, CheckState::Ok, "Twilio can be reached", None),
+            Some(LinkState::Down { why }) => check(
+                name,
+                CheckState::Degraded,
+                why,
+                Some(
+                    "calls are recorded and transcribed here; what needs the network waits, and goes on by itself",
+                ),
+            ),
         }
     }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::health::{self, Watcher};
+use super::outside::Outside;
 use super::{Ports, doors};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
@@ -33,6 +34,9 @@ use crate::web::{admin, door, lan};
 /// Attempts that may end the whole process before a stage is given up.
 const CLAIMS_LOST_MAX: u32 = 5;
 
+/// A stop shorter than this is a restart: Twilio tries its callbacks again for so long.
+const OFF_LEAST_MS: u64 = 120_000;
+
 /// How long live calls may take to be sealed when the program stops. The promise is 5 s.
 const SEAL_WITHIN: Duration = Duration::from_secs(20);
 
@@ -46,6 +50,7 @@ pub(super) struct House {
     board: LiveBoard,
     speech: Arc<Speech>,
     recorder: Recorder,
+    outside: Outside,
     calls: TaskTracker,
     admin: Arc<Listener>,
 }
@@ -69,6 +74,7 @@ impl House {
                 "{back} stages were under way when fieldtape stopped; they go on"
             );
         }
+        note_absence(&store, clock).await?;
         let salvaged = salvage_open_calls(&store, &vault, clock).await?;
         if salvaged.calls > 0 {
             tracing::warn!(
@@ -93,6 +99,7 @@ impl House {
             tasks: calls.clone(),
             stop: stop.clone(),
         });
+        let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
         tracing::info!(
             event = "opened",
             "the ledger and the recordings are in {}",
@@ -107,6 +114,7 @@ impl House {
             board: LiveBoard::default(),
             speech: Arc::new(speech),
             recorder,
+            outside,
             calls,
             admin: Arc::new(admin),
         })
@@ -159,6 +167,7 @@ impl House {
             link: None,
         });
         rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
+        self.outside.start(&self.config, &mut rooms, stop);
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),
@@ -194,6 +203,7 @@ impl House {
             model: self.config.transcription.model.clone(),
             model_dirs: model_dirs(&self.config),
             min_free_bytes: self.config.recording.min_free_bytes,
+            link: self.outside.link(),
         }
     }
 
@@ -218,7 +228,11 @@ impl House {
         let hostname = uname.nodename().to_string_lossy();
         let gate = Gate::new(self.config.server.lan_listen, &hostname, &[]);
         let page = lan::router(lan_state.clone(), gate);
-        let inside = Inside { store: self.store.clone(), recorder: self.recorder.clone() };
+        let inside = Inside {
+            store: self.store.clone(),
+            recorder: self.recorder.clone(),
+            starter: self.outside.starter(&self.config, &self.calls, stop),
+        };
         let door = door::router(DoorState {
             settings,
             inside: Some(inside),
@@ -247,9 +261,22 @@ impl House {
     }
 }
 
-async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
+pub(super) async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
     task.await;
     name
+}
+
+/// Callbacks sent while fieldtape was not running are gone for good: that was an outage too.
+async fn note_absence(store: &Store, clock: &SharedClock) -> anyhow::Result<()> {
+    let absence = store.was_off(clock.now(), OFF_LEAST_MS).await;
+    if let Some(outage) = absence.context("the ledger cannot be written")? {
+        let minutes = clock.now().since(outage.from).as_secs() / 60;
+        tracing::warn!(
+            event = "absent",
+            "fieldtape was not running for {minutes} min; Twilio is asked what happened meanwhile"
+        );
+    }
+    Ok(())
 }
 
 async fn strays(store: Store, vault: Vault, clock: SharedClock, due: Due) {

@@ -8,6 +8,7 @@
 mod doors;
 mod health;
 mod house;
+mod outside;
 mod signals;
 
 use std::io::ErrorKind;

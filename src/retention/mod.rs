@@ -57,6 +57,7 @@ pub async fn run(options: Options, stop: CancellationToken) {
 pub async fn sweep(options: &Options) -> Result<(), StoreError> {
     let Options { store, vault, clock } = options;
     let now = clock.now();
+    store.note_alive(now).await?;
     let ended = store.end_stale_calls(now.minus(CALL_AGE_MAX), now).await?;
     if ended > 0 {
         tracing::warn!(

@@ -116,6 +116,80 @@ impl Store {
         .await
     }
 
+    /// Lists recordings that are still under way by the last word of them, which is older than
+    /// `before`; with the call of each, at most `limit`.
+    pub async fn recordings_unsettled(
+        &self,
+        before: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<(RecordingSid, CallSid)>, StoreError> {
+        self.read(move |db| {
+            let mut found = db.prepare(
+                "select recording_sid, call_sid from cloud_recordings where path is null \
+                 and status not in ('completed', 'absent', 'failed', 'deleted') \
+                 and updated_at_ms < ?1 order by id limit ?2",
+            )?;
+            let mut rows = found.query(params![before.get(), limit])?;
+            let mut recordings = Vec::new();
+            while let Some(row) = rows.next()? {
+                recordings.push((super::read::word(row, 0)?, super::read::word(row, 1)?));
+            }
+            Ok(recordings)
+        })
+        .await
+    }
+
+    /// Writes down that Twilio has a recording no more, though it was never fetched.
+    pub async fn recording_gone(
+        &self,
+        recording_sid: RecordingSid,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let call: Option<Option<i64>> = tx
+                .query_row(
+                    "update cloud_recordings set status = 'deleted', updated_at_ms = ?1 \
+                     where recording_sid = ?2 and path is null returning call_id",
+                    params![at.get(), recording_sid.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            match call.flatten() {
+                Some(call) => follow_recordings(tx, CallId(call), at),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Says of calls that ended before `before` and of which there is no sound, here or at Twilio,
+    /// that there will be none.
+    pub async fn settle_unheard(
+        &self,
+        before: UnixMillis,
+        at: UnixMillis,
+    ) -> Result<u32, StoreError> {
+        self.write(move |tx| {
+            let mut unheard = tx.prepare(
+                "update calls set recording_status = 'failed', last_error = coalesce(last_error, \
+                   'neither this box nor Twilio recorded this call') \
+                 where recording_status = 'pending' and end_reason = 'completed' \
+                 and ended_at_ms < ?1 and parent_call_sid is null \
+                 and not exists (select 1 from tracks where call_id = calls.id) \
+                 and not exists (select 1 from cloud_recordings where call_id = calls.id) \
+                 returning id",
+            )?;
+            let calls = unheard
+                .query_map([before.get()], |row| row.get(0).map(CallId))?
+                .collect::<Result<Vec<_>, _>>()?;
+            for call in &calls {
+                follow_recordings(tx, *call, at)?;
+            }
+            Ok(u32::try_from(calls.len()).unwrap_or(u32::MAX))
+        })
+        .await
+    }
+
     /// Lists the calls of recordings whose call nobody here has heard of.
     pub async fn calls_wanted(&self) -> Result<Vec<CallSid>, StoreError> {
         self.read(|db| {

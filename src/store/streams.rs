@@ -158,6 +158,18 @@ impl Store {
         })
     }
 
+    /// Gives a call the folder its files go to, unless it has one; returns the one it has.
+    pub async fn give_folder(&self, call: CallId, folder: String) -> Result<String, StoreError> {
+        self.write(move |tx| {
+            Ok(tx.query_row(
+                "update calls set folder = coalesce(folder, ?1) where id = ?2 returning folder",
+                params![folder, call.0],
+                |row| row.get(0),
+            )?)
+        })
+        .await
+    }
+
     /// Writes down gaps as they become known. A gap told twice is one.
     pub fn gaps_found(&self, call: CallId, gaps: Vec<GapRow>) -> Result<(), StoreError> {
         self.submit("a call's gaps", move |tx| insert_gaps(tx, call, &gaps))

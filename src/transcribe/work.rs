@@ -60,39 +60,59 @@ impl TranscriptWork {
         let Some(detail) = self.options.store.call(claim.call_sid()).await? else {
             return Ok(None);
         };
+        let source = best_source(&detail.tracks);
         let mut parties = Vec::new();
         let mut heard = Heard::default();
         for party in Party::ALL {
-            parties.push((*party, self.hear(&detail, *party, &mut heard).await?));
+            let tracks = widest(&detail.tracks, *party, source);
+            parties.push((*party, self.hear(tracks, &mut heard).await?));
         }
         let Some((language, model)) = heard.by else { return Ok(None) };
         let segments = merge(parties).into_iter().map(row).collect();
-        let transcript = TranscriptRow {
-            source: TrackSource::Stream,
-            language,
-            model,
-            dropped: heard.dropped,
-            segments,
-        };
+        let transcript =
+            TranscriptRow { source, language, model, dropped: heard.dropped, segments };
+        if self.is_worse(claim, &transcript).await? {
+            return Ok(Some(Output::Kept));
+        }
         Ok(Some(Output::Transcript { transcript, spent: self.spent(&detail) }))
+    }
+
+    /// Says whether Twilio's copy brought so much less than the stream that something is wrong
+    /// with it: a copy that is empty or cut off must not take the place of good words.
+    async fn is_worse(&self, claim: &Claim, new: &TranscriptRow) -> Result<bool, Failure> {
+        let stands = self.options.store.transcript(claim.call_sid()).await?;
+        let Some(stands) = stands.filter(|old| old.source != new.source) else { return Ok(false) };
+        let (before, now) = (words(&stands), words(new));
+        let worse = now * 2 < before;
+        if worse {
+            tracing::warn!(
+                event = "transcript.kept",
+                "the {} of {} has {now} words where the {} had {before}: the earlier transcript stays",
+                copy_of(new.source),
+                claim.call_sid(),
+                copy_of(stands.source)
+            );
+        }
+        Ok(worse)
     }
 
     /// Hears all of one party's parts, on the call's timeline.
     async fn hear(
         &self,
-        detail: &CallDetail,
-        party: Party,
+        tracks: Vec<&TrackRow>,
         heard: &mut Heard,
     ) -> Result<Vec<Segment>, Failure> {
         let mut segments = Vec::new();
-        for track in widest(&detail.tracks, party) {
+        for track in tracks {
             let job =
                 TrackJob { audio: self.open(track)?, language: self.options.language.clone() };
             let text = self.options.speech.transcribe(job).await?;
-            let origin_ms = track.origin.as_millis();
+            // What Twilio's copy has from before the call's first sample is said at its beginning.
+            let place =
+                |ms: u64| (ms + track.origin.as_millis()).saturating_sub(track.lead.as_millis());
             segments.extend(text.segments.into_iter().map(|segment| Segment {
-                start_ms: segment.start_ms + origin_ms,
-                end_ms: segment.end_ms + origin_ms,
+                start_ms: place(segment.start_ms),
+                end_ms: place(segment.end_ms),
                 ..segment
             }));
             heard.dropped += text.dropped;
@@ -118,7 +138,7 @@ impl TranscriptWork {
         let wide = |track: &&TrackRow| {
             self.options.wide_is_spent
                 && track.rate == RateHz::Hz16000
-                && track.source == TrackSource::Stream
+                && matches!(track.source, TrackSource::Stream | TrackSource::Cloud)
         };
         detail.tracks.iter().filter(wide).map(|track| track.path.clone()).collect()
     }
@@ -143,16 +163,66 @@ impl Heard {
     }
 }
 
-/// One party's parts in order, each at the widest rate that is there.
-fn widest(tracks: &[TrackRow], party: Party) -> Vec<&TrackRow> {
+/// How much shorter than what was heard here Twilio's copy may be and still count as whole: what a
+/// call's end takes on its way.
+const SHORTER_MAX_MS: u64 = 2_000;
+
+/// Which copy the conversation is made from: Twilio's has both parties clean and without loss, if
+/// it goes as far as the one made here.
+fn best_source(tracks: &[TrackRow]) -> TrackSource {
+    let end_ms = |source| {
+        let of_source = tracks.iter().filter(|track| track.source == source);
+        of_source.map(end_ms).max().unwrap_or(0)
+    };
+    let (cloud, stream) = (end_ms(TrackSource::Cloud), end_ms(TrackSource::Stream));
+    if cloud > 0 && cloud + SHORTER_MAX_MS >= stream {
+        TrackSource::Cloud
+    } else {
+        TrackSource::Stream
+    }
+}
+
+fn length_ms(track: &TrackRow) -> u64 {
+    track.samples * 1000 / u64::from(track.rate.get())
+}
+
+fn end_ms(track: &TrackRow) -> u64 {
+    (track.origin.as_millis() + length_ms(track)).saturating_sub(track.lead.as_millis())
+}
+
+/// One party's parts in order, each at the widest rate that is there. Of recordings of the same
+/// stretch, which an account may make several of, the longest.
+fn widest(tracks: &[TrackRow], party: Party, source: TrackSource) -> Vec<&TrackRow> {
     let mut files: Vec<&TrackRow> = tracks
         .iter()
-        .filter(|track| track.party == party && track.source == TrackSource::Stream)
-        .filter(|track| track.samples > 0)
+        .filter(|track| track.party == party && track.source == source && track.samples > 0)
         .collect();
     files.sort_by_key(|track| (track.part_no, std::cmp::Reverse(track.rate)));
     files.dedup_by_key(|track| track.part_no);
-    files
+    files.sort_by_key(|track| std::cmp::Reverse(length_ms(track)));
+    let mut chosen: Vec<&TrackRow> = Vec::new();
+    for file in files {
+        let (start, end) = (file.origin.as_millis(), end_ms(file));
+        let said = |other: &&TrackRow| {
+            start.max(other.origin.as_millis()) + 1_000 < end.min(end_ms(other))
+        };
+        if !chosen.iter().any(said) {
+            chosen.push(file);
+        }
+    }
+    chosen.sort_by_key(|track| (track.origin, track.part_no));
+    chosen
+}
+
+fn words(transcript: &TranscriptRow) -> usize {
+    transcript.segments.iter().map(|segment| segment.text.split_whitespace().count()).sum()
+}
+
+fn copy_of(source: TrackSource) -> &'static str {
+    match source {
+        TrackSource::Cloud => "copy at Twilio",
+        TrackSource::Stream | TrackSource::Microphone | TrackSource::Browser => "copy made here",
+    }
 }
 
 fn row(said: Said<Party>) -> SegmentRow {

@@ -7,6 +7,7 @@
 )]
 
 mod cli;
+mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
 mod degraded;

@@ -118,9 +118,8 @@ impl RestError {
     /// Marks what leaves open whether something was changed.
     pub(super) fn in_doubt(self) -> Self {
         match self {
-            Self::Unreachable { .. } | Self::Busy { .. } | Self::Garbled { .. } => {
-                Self::Unanswered { why: self.to_string() }
-            }
+            Self::Unreachable { why } | Self::Garbled { why } => Self::Unanswered { why },
+            Self::Busy { status, .. } => Self::Unanswered { why: format!("HTTP {status}") },
             clear => clear,
         }
     }

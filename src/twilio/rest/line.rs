@@ -81,7 +81,8 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
-            answer: Duration::from_mins(1),
+            // A page of 2 MiB over the poorest mobile link; a stalled one ends by `idle`.
+            answer: Duration::from_mins(5),
         }
     }
 }

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
+use crate::cloud::Starter;
 use crate::domain::AccountSid;
 use crate::store::Store;
 use crate::twilio::door::{Door, PublicUrl};
@@ -45,8 +46,19 @@ pub struct Answering {
     pub agent_identity: Option<String>,
     /// The agent's telephone.
     pub agent_number: Option<String>,
-    /// Whether Twilio keeps a copy of its own.
-    pub cloud_recording: bool,
+    /// How Twilio comes to keep a copy of its own.
+    pub cloud_copy: CloudCopy,
+}
+
+/// How Twilio comes to keep a copy of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloudCopy {
+    /// The document asks for it.
+    Twiml,
+    /// It is asked for over the REST API, when the announcement has been said.
+    Rest,
+    /// It does not.
+    Off,
 }
 
 /// Whom the door lets in.
@@ -67,6 +79,8 @@ pub struct Inside {
     pub store: Store,
     /// Where streams go.
     pub recorder: Recorder,
+    /// What asks Twilio to record; none while its REST API cannot be used.
+    pub starter: Option<Starter>,
 }
 
 /// What a reload may change.

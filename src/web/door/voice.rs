@@ -10,8 +10,8 @@ use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 
 use super::gate::{Signed, Turned, check_account};
-use super::{Answering, DoorState, Gatekeeper, LEDGER_PATIENCE};
-use crate::domain::{Origin, last_four};
+use super::{Answering, CloudCopy, DoorState, Gatekeeper, LEDGER_PATIENCE};
+use crate::domain::{CallSid, Origin, last_four};
 use crate::store::NewCall;
 use crate::twilio::twiml::{
     AnswerOn, Dial, Noun, Recording, Response as Document, Say, Stream, StreamTracks, TwimlError,
@@ -41,8 +41,38 @@ pub(super) async fn voice(
     );
     let token = announce(&state, &request).await;
     let answering = state.settings.borrow().answering.clone();
-    let document = document(&answering, &gatekeeper, &request, token.as_deref());
+    let asked = ask_for_copy(&state, &answering, sid, token.is_some());
+    let document = document(&answering, &gatekeeper, &request, (token.as_deref(), asked));
     Ok(([(header::CONTENT_TYPE, "text/xml")], document.to_xml()).into_response())
+}
+
+/// Whether the document has to ask for Twilio's copy, or somebody else does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CopyBy {
+    Document,
+    Other,
+}
+
+/// Sees to Twilio's copy of the call. Over REST it begins when the announcement, if any, has been
+/// said, and the stream, which follows that in the document, is how we know; without a stream the
+/// document itself has to ask.
+fn ask_for_copy(
+    state: &DoorState,
+    answering: &Answering,
+    sid: &CallSid,
+    has_stream: bool,
+) -> CopyBy {
+    let starter = state.inside.as_ref().and_then(|inside| inside.starter.as_ref());
+    let silent = answering.announcement.trim().is_empty();
+    match (answering.cloud_copy, starter) {
+        (CloudCopy::Off, _) => CopyBy::Other,
+        (CloudCopy::Rest, Some(starter)) if silent => {
+            starter.begin(sid);
+            CopyBy::Other
+        }
+        (CloudCopy::Rest, Some(_)) if has_stream => CopyBy::Other,
+        (CloudCopy::Rest | CloudCopy::Twiml, _) => CopyBy::Document,
+    }
 }
 
 /// Writes the call down and gives out the token of its stream; none when the call is answered
@@ -107,7 +137,7 @@ fn document(
     answering: &Answering,
     gatekeeper: &Gatekeeper,
     request: &VoiceRequest,
-    token: Option<&str>,
+    (token, copy_by): (Option<&str>, CopyBy),
 ) -> Document {
     let public_url = &gatekeeper.public_url;
     let mut document = Document::new();
@@ -126,7 +156,7 @@ fn document(
             }
         }
     }
-    if answering.cloud_recording {
+    if copy_by == CopyBy::Document {
         let status_callback = public_url.callback("/twilio/recording-status");
         document = document.then(Recording { status_callback });
     }

@@ -9,8 +9,9 @@ use crate::domain::UnixMillis;
 
 /// Asks for a recording of a server that gives this answer.
 async fn told(reply: Reply) -> RestError {
+    let patience = patience(&reply);
     let server = Server::plain(move |_| reply.clone()).await;
-    client_at(server.at, SHORT).recording(&recording_sid()).await.unwrap_err()
+    client_at(server.at, patience).recording(&recording_sid()).await.unwrap_err()
 }
 
 fn head(status: u16, headers: &str) -> Vec<u8> {
@@ -142,8 +143,9 @@ async fn a_call_is_recorded_on_two_channels_from_both_sides() {
 #[tokio::test]
 async fn a_start_is_too_early_refused_or_in_doubt_and_never_sent_twice() {
     let start = async |reply: Reply| {
+        let patience = patience(&reply);
         let server = Server::plain(move |_| reply.clone()).await;
-        let client = client_at(server.at, SHORT);
+        let client = client_at(server.at, patience);
         let told = client.start_recording(&call_sid(), "https://x.test").await.unwrap_err();
         assert_eq!(server.seen().len(), 1, "{told:?}");
         told
@@ -179,8 +181,9 @@ async fn a_start_that_found_nobody_was_certainly_not_done() {
 #[tokio::test]
 async fn a_deletion_is_done_was_done_or_failed() {
     let delete = async |reply: Reply| {
+        let patience = patience(&reply);
         let server = Server::plain(move |_| reply.clone()).await;
-        let deleted = client_at(server.at, SHORT).delete_recording(&recording_sid()).await;
+        let deleted = client_at(server.at, patience).delete_recording(&recording_sid()).await;
         let line = format!("DELETE /2010-04-01/Accounts/{ACCOUNT}/Recordings/{RECORDING}.json ");
         assert!(server.seen().remove(0).starts_with(&line));
         deleted

@@ -1,5 +1,6 @@
 //! The client against real sockets.
 
+mod addresses;
 mod answers;
 mod hostile;
 mod server;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use self::server::Reply;
 use super::world::World;
 use super::{Client, Credentials, Origin, Timeouts};
 use crate::domain::{AccountSid, CallSid, RecordingSid};
@@ -26,8 +28,8 @@ const SECRET: &str = "s3cr3tOfTheApiKeyThatNobodyElseSees";
 /// Short enough for a test that waits for one, long enough for a busy machine.
 const SHORT: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
-    idle: Duration::from_millis(300),
-    answer: Duration::from_millis(600),
+    idle: Duration::from_secs(1),
+    answer: Duration::from_secs(2),
 };
 
 const PATIENT: Timeouts = Timeouts {
@@ -35,6 +37,11 @@ const PATIENT: Timeouts = Timeouts {
     idle: Duration::from_secs(20),
     answer: Duration::from_secs(20),
 };
+
+/// How long to wait for this reply: short only if it never comes.
+fn patience(reply: &Reply) -> Timeouts {
+    if matches!(reply, Reply::Silence(_)) { SHORT } else { PATIENT }
+}
 
 fn account() -> AccountSid {
     ACCOUNT.parse().unwrap()

@@ -6,9 +6,17 @@ use super::*;
 
 const WAV: &str = "Content-Type: audio/x-wav";
 
-async fn fetch(reply: Reply, channels: Channels, from: u64) -> Result<Media, RestError> {
+/// Asks a server that gives this reply; it stays there while the sound is read.
+async fn asked(reply: Reply, channels: Channels, from: u64) -> (Server, Result<Media, RestError>) {
+    let patience = patience(&reply);
     let server = Server::plain(move |_| reply.clone()).await;
-    client_at(server.at, SHORT).media(&recording_sid(), channels, from).await
+    let media = client_at(server.at, patience).media(&recording_sid(), channels, from).await;
+    (server, media)
+}
+
+/// Asks a server whose reply's head says enough.
+async fn fetch(reply: Reply, channels: Channels, from: u64) -> Result<Media, RestError> {
+    asked(reply, channels, from).await.1
 }
 
 async fn whole(media: &mut Media) -> Result<Vec<u8>, RestError> {
@@ -37,7 +45,8 @@ async fn sound_is_asked_for_by_our_account_the_recording_and_its_channels() {
 #[tokio::test]
 async fn the_rest_of_a_file_is_taken_where_it_is_offered() {
     let headers = [WAV, "Content-Range: bytes 4-7/8"];
-    let mut media = fetch(Reply::with(206, &headers, b"WAVE"), Channels::Two, 4).await.unwrap();
+    let (_server, media) = asked(Reply::with(206, &headers, b"WAVE"), Channels::Two, 4).await;
+    let mut media = media.unwrap();
     assert_eq!(media.extent(), Extent::Partial { from: 4, total: Some(8) });
     assert_eq!(whole(&mut media).await.unwrap(), b"WAVE");
     let other = fetch(Reply::with(206, &headers, b"WAVE"), Channels::Two, 3).await;
@@ -60,7 +69,8 @@ async fn sound_that_breaks_off_is_not_taken_for_whole() {
         (Reply::Raw(part.into_bytes()), 4),
         (Reply::Raw(chunked.into_bytes()), 0),
     ] {
-        let mut media = fetch(reply, Channels::Two, from).await.unwrap();
+        let (_server, media) = asked(reply, Channels::Two, from).await;
+        let mut media = media.unwrap();
         assert_eq!(media.chunk().await.unwrap().unwrap().len(), 4, "what came is good");
         let told = media.chunk().await;
         assert!(matches!(told, Err(RestError::Unreachable { .. })), "{told:?}");
@@ -70,7 +80,8 @@ async fn sound_that_breaks_off_is_not_taken_for_whole() {
 #[tokio::test]
 async fn sound_of_unknown_length_ends_with_its_connection() {
     let reply = format!("HTTP/1.1 200 OK\r\n{WAV}\r\nConnection: close\r\n\r\nRIFF");
-    let mut media = fetch(Reply::Raw(reply.into_bytes()), Channels::Two, 0).await.unwrap();
+    let (_server, media) = asked(Reply::Raw(reply.into_bytes()), Channels::Two, 0).await;
+    let mut media = media.unwrap();
     assert_eq!(media.extent(), Extent::Full { len: None });
     assert_eq!(whole(&mut media).await.unwrap(), b"RIFF");
 }
