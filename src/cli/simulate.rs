@@ -1,5 +1,7 @@
 //! `fieldtape simulate WAV`: Twilio, played by ourselves.
 
+mod api;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
+use self::api::{Api, ApiArgs};
 use super::exit::Failure;
 use super::{Context, block_on, output};
 use crate::audio::{Resampler, WavReader, pcm16, ulaw};
@@ -65,6 +68,8 @@ pub(super) struct Args {
     /// Which frames meet which fault
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    api: ApiArgs,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -91,7 +96,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let sound = read(&args.wav)?;
     let json = args.json;
     let faults = faults(&args)?;
-    let options = Options {
+    let mut options = Options {
         target,
         public_url,
         auth_token,
@@ -105,8 +110,14 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
         clock: Arc::new(SystemClock),
         cloud: None,
     };
-    let report = block_on(call(options, sound))?;
-    tell(&report, json)
+    block_on(async {
+        let api = Api::open(&args.api, &mut options).await?;
+        tell(&call(options, sound).await?, json)?;
+        match api {
+            Some(api) => api.stay().await,
+            None => Ok(()),
+        }
+    })
 }
 
 /// Plays the call; Ctrl-C hangs it up as a caller would.

@@ -1,5 +1,7 @@
 //! The command line: what it prints, and how it ends.
 
+mod api;
+
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -32,6 +34,8 @@ async fn wrong_usage_is_64_and_help_is_0() {
         &["transcribe"],
         &["transcribe", "x.wav", "--format", "docx"],
         &["simulate", "x.wav", "--speed", "fast"],
+        &["simulate", "x.wav", "--offline", "60s"],
+        &["simulate", "x.wav", "--api", "127.0.0.1:0", "--offline", "soon"],
         &["completions", "cobol"],
         &["--log", "((", "check-config"],
     ] {

@@ -1,0 +1,84 @@
+//! `fieldtape simulate --api`: Twilio's API beside the call.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::support::{ACCOUNT, Home, TOKEN, eventually, fieldtape, fresh_call_sid, root};
+
+/// The command, killed when this is dropped, and what it has printed.
+struct Simulate {
+    child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Simulate {
+    fn start(home: &Home, args: &[&str]) -> Self {
+        let mut command = fieldtape(home.path());
+        command.arg("-c").arg(home.config_file()).arg("simulate").args(args);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (stdout, told) = (child.stdout.take().unwrap(), Arc::clone(&lines));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                told.lock().unwrap().push(line);
+            }
+        });
+        Self { child, lines }
+    }
+
+    async fn await_line(&self, words: &str) -> String {
+        eventually(words, async || {
+            self.lines.lock().unwrap().iter().find(|line| line.contains(words)).cloned()
+        })
+        .await
+    }
+}
+
+impl Drop for Simulate {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test]
+async fn the_call_can_be_found_and_fetched_once_the_outage_behind_it_is_over() {
+    let home = Home::new();
+    let appliance = home.start().await;
+    let sid = fresh_call_sid();
+    let wav = root().join("tests/assets/librivox-0880.wav");
+    let to = format!("http://{}", appliance.door());
+    let args = [wav.to_str().unwrap(), "--to", &to, "--call-sid", sid.as_str(), "--speed", "8"];
+    let more = ["--api", "127.0.0.1:0", "--offline", "2s"];
+    let mut simulate = Simulate::start(&home, &[&args[..], &more].concat());
+    let line = simulate.await_line("twilio.api_url").await;
+    let url = line.split('"').nth(1).unwrap().to_owned();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let get = async |path: &str| {
+        let url = format!("{url}/2010-04-01/Accounts/{ACCOUNT}{path}");
+        http.get(url).basic_auth(ACCOUNT, Some(TOKEN)).send().await
+    };
+    simulate.await_line("cannot be reached").await;
+    assert!(get("/Calls.json").await.is_err());
+    simulate.await_line("can be reached again").await;
+    let call: Value = get(&format!("/Calls/{sid}.json")).await.unwrap().json().await.unwrap();
+    assert_eq!(call["status"], "completed");
+    let list = get(&format!("/Recordings.json?CallSid={sid}")).await.unwrap();
+    let list: Value = list.json().await.unwrap();
+    let recording = list["recordings"][0]["sid"].as_str().unwrap();
+    let sound = get(&format!("/Recordings/{recording}.wav")).await.unwrap();
+    let sound = sound.bytes().await.unwrap();
+    assert_eq!((&sound[..4], sound[22]), (&b"RIFF"[..], 2));
+    simulate.await_line(&format!("API: GET Recordings/{recording}.wav: 200")).await;
+
+    appliance.await_recorded(&sid).await;
+    kill_process(Pid::from_child(&simulate.child), Signal::INT).unwrap();
+    let ended = eventually("Ctrl-C ends it", async || simulate.child.try_wait().unwrap()).await;
+    assert_eq!(ended.code(), Some(0));
+    appliance.stop().await;
+}
