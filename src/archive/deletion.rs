@@ -77,9 +77,10 @@ impl DeleteWork {
             Err(error) => return Failure::from(error).into(),
         };
         let there: Vec<_> = detail.cloud_recordings.iter().filter(|row| is_there(row)).collect();
-        let mut verdict = match detail.cloud_recordings.is_empty() {
-            true => Verdict::Nothing,
-            false => Verdict::Done(Output::Deleted),
+        let mut verdict = if detail.cloud_recordings.is_empty() {
+            Verdict::Nothing
+        } else {
+            Verdict::Done(Output::Deleted)
         };
         // One that has to wait holds no other up.
         for row in there {

@@ -31,7 +31,7 @@ pub(super) const SLICE_BYTES: usize = 16 * 1024;
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
 /// How long nothing may move: a line that carries 16 KiB a minute is no line.
-pub(super) const STILL_MAX: Duration = Duration::from_secs(60);
+pub(super) const STILL_MAX: Duration = Duration::from_mins(1);
 
 /// The most that is read of an answer that says no.
 const COMPLAINT_BYTES_MAX: usize = 16 * 1024;

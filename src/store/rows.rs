@@ -12,6 +12,7 @@ pub struct CallId(pub(super) i64);
 
 /// A call as it stands.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a column")]
 pub struct Call {
     /// Its row.
     pub id: CallId,

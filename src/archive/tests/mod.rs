@@ -2,9 +2,11 @@
 //! random histories.
 
 mod histories;
+mod house;
 mod model;
 mod remote;
 mod server;
+mod twilio;
 mod works;
 
 use std::sync::Arc;

@@ -8,6 +8,9 @@ use super::*;
 use crate::clock::Clock as _;
 use std::time::Duration;
 
+/// Says whether an error is the right one.
+type Is = fn(&Error) -> bool;
+
 const KEY: &str = "recordings/2026/11/21/call/cloud.wav";
 
 fn file(bytes: &[u8]) -> std::fs::File {
@@ -114,7 +117,6 @@ async fn what_the_store_says_is_sorted_by_what_can_be_done() {
     let server = Server::start().await;
     let remote = Remote::open(&options(&server.endpoint), at_once()).unwrap();
     let bytes = sound(100);
-    type Is = fn(&Error) -> bool;
     let sorted: [(u16, &'static str, Is); 11] = [
         (403, "AccessDenied", |e| matches!(e, Error::Denied { .. })),
         (403, "SignatureDoesNotMatch", |e| matches!(e, Error::Denied { .. })),
@@ -181,7 +183,7 @@ async fn everything_sent_and_read_back_is_throttled_in_small_slices() {
         put(&remote, &bytes).await.unwrap();
         let sent = clock.since_boot();
         look(&remote, &bytes, Look::Through).await;
-        (sent - began, clock.since_boot() - sent)
+        (sent.saturating_sub(began), clock.since_boot().saturating_sub(sent))
     };
     let time_passes = async {
         loop {
