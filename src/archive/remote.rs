@@ -105,7 +105,8 @@ impl Remote {
     ) -> Result<(), Error> {
         let mut file = tokio::fs::File::from_std(file);
         let mut taker = Taker::default();
-        let first = next_part(&mut file, &mut taker).await?;
+        let room = usize::try_from(expected.size_bytes).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let first = next_part(&mut file, &mut taker, room).await?;
         if expected.size_bytes <= PART_BYTES as u64 {
             unaltered(key, &taker.finish(), expected)?;
             return self.put_bytes(key, first).await;
@@ -134,7 +135,7 @@ impl Remote {
         while !part.is_empty() {
             let put = upload.put_part(part.into()).await;
             put.map_err(|error| self.sorted(&error))?;
-            part = next_part(file, &mut taker).await?;
+            part = next_part(file, &mut taker, PART_BYTES).await?;
         }
         Ok(taker.finish())
     }
@@ -206,8 +207,12 @@ impl Remote {
     }
 }
 
-async fn next_part(file: &mut tokio::fs::File, taker: &mut Taker) -> Result<Vec<u8>, Error> {
-    let mut part = Vec::with_capacity(PART_BYTES);
+async fn next_part(
+    file: &mut tokio::fs::File,
+    taker: &mut Taker,
+    room: usize,
+) -> Result<Vec<u8>, Error> {
+    let mut part = Vec::with_capacity(room);
     file.take(PART_BYTES as u64)
         .read_to_end(&mut part)
         .await
