@@ -137,17 +137,16 @@ impl Reconciler {
         let until = store.reconciled_until().await?.unwrap_or(began_at).min(began_at);
         let since = until.minus(OVERLAP);
         let mut found = Found::default();
-        let mut calls = client.calls_since(since);
-        while let Some(page) = calls.next().await? {
-            for call in &page {
-                found.calls += u32::from(self.take_call(call).await?);
-            }
+        // The oldest first: work on what is found begins while the rest is written down.
+        let mut calls = client.calls_since(since).all().await?;
+        calls.sort_by_key(|call| call.date_created);
+        for call in &calls {
+            found.calls += u32::from(self.take_call(call).await?);
         }
-        let mut recordings = client.recordings_since(since);
-        while let Some(page) = recordings.next().await? {
-            for update in page.iter().filter_map(|row| news::recording(row, clock.now())) {
-                found.recordings += u32::from(store.cloud_recording(update).await?);
-            }
+        let mut recordings = client.recordings_since(since).all().await?;
+        recordings.sort_by_key(|recording| recording.date_created);
+        for update in recordings.iter().filter_map(|row| news::recording(row, clock.now())) {
+            found.recordings += u32::from(store.cloud_recording(update).await?);
         }
         found.calls += self.wanted_calls().await?;
         found.recordings += self.unsettled_recordings(since).await?;

@@ -7,6 +7,8 @@
 )]
 
 mod cli;
+#[cfg(feature = "whisper")]
+mod cloud_recordings;
 mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
@@ -17,6 +19,7 @@ mod kept;
 #[cfg(feature = "whisper")]
 mod load;
 mod media_stream;
+mod offline;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
 mod recording;

@@ -36,6 +36,8 @@ impl Home {
             .with("twilio.account_sid", ACCOUNT)
             .with("twilio.auth_token", TOKEN)
             .with("twilio.agent_number", AGENT)
+            // Nobody is there: a test that has a Twilio says where.
+            .with("twilio.api_url", "http://127.0.0.1:9")
             .with("recording.min_free", "1MiB")
             .with("transcription.live", false)
             .with("consent.announcement", "This call is recorded.")

@@ -208,6 +208,18 @@ impl Ledger {
             assert_eq!(read as u64, samples, "{}", path.display());
             known.insert(path);
         }
+        let mut statement = self
+            .connection
+            .prepare("select path, size_bytes from cloud_recordings where path is not null")
+            .unwrap();
+        let copies = statement
+            .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))
+            .unwrap();
+        for (path, size_bytes) in copies.map(Result::unwrap) {
+            let length = std::fs::metadata(data_dir.join(&path)).unwrap().len();
+            assert_eq!(length, size_bytes, "{path}");
+            known.insert(path.into());
+        }
         let found: BTreeSet<PathBuf> = files_below(&data_dir.join("recordings"))
             .into_iter()
             .map(|file| file.strip_prefix(data_dir).unwrap().to_owned())

@@ -1,0 +1,267 @@
+//! Twilio's copies, fetched by the real program from a Twilio that remembers and can be nasty,
+//! written down by the real model.
+
+use std::time::Duration;
+
+use fieldtape::audio::ulaw;
+use fieldtape::clock::{Clock as _, SystemClock};
+use fieldtape::domain::{CallSid, Party};
+use fieldtape::simulate::cloud::{
+    CallScript, Cloud, CloudOptions, Endpoint, Fault, Media, RecordingScript,
+};
+use fieldtape::simulate::{Faults, Sound};
+use fieldtape::twilio::door::PublicUrl;
+use fieldtape::twilio::signature::AuthToken;
+use serde_json::Value;
+use tokio::net::TcpListener;
+
+use crate::kept::telephone;
+use crate::speech::turns;
+use crate::support::{ACCOUNT, Appliance, Home, PUBLIC_URL, TOKEN, read_wav, within};
+use crate::wer::wer;
+
+/// How long a call may take to be fetched and written down on a machine that does other things.
+const DONE_WITHIN: Duration = Duration::from_mins(5);
+
+/// A Twilio of our account, by the machine's clock.
+async fn twilio() -> Cloud {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = CloudOptions {
+        account_sid: ACCOUNT.parse().unwrap(),
+        auth_token: AuthToken::new(TOKEN).unwrap(),
+        api_key: None,
+        public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
+        clock: std::sync::Arc::new(SystemClock),
+        seed: 5,
+    };
+    Cloud::serve(listener, options).unwrap()
+}
+
+/// What Twilio's recording of a call sounds like: channel 1 is what it hears on the leg.
+fn recording(sound: &Sound, first: Party) -> Media {
+    let channel =
+        |party| -> Vec<i16> { sound.of(party).iter().map(|code| ulaw::decode(*code)).collect() };
+    Media::dual(&channel(first), &channel(first.other()))
+}
+
+/// Waits until a call's API object is as it should be.
+async fn call_that(appliance: &Appliance, call: &CallSid, fits: impl Fn(&Value) -> bool) -> Value {
+    let path = format!("/api/v1/calls/{call}");
+    within(DONE_WITHIN, "the call is as it should be", async || {
+        let response = appliance.get(&path).await;
+        let call: Value = match response.status() == 200 {
+            true => response.json().await.unwrap(),
+            false => return None,
+        };
+        fits(&call).then_some(call)
+    })
+    .await
+}
+
+/// Waits until a call's transcript was made from Twilio's copy.
+async fn transcript(appliance: &Appliance, call: &CallSid) -> Value {
+    let path = format!("/api/v1/calls/{call}/transcript");
+    within(DONE_WITHIN, "the call is written down from Twilio's copy", async || {
+        let response = appliance.get(&path).await;
+        if response.status() != 200 {
+            return None;
+        }
+        let transcript: Value = response.json().await.unwrap();
+        (transcript["source"] == "cloud").then_some(transcript)
+    })
+    .await
+}
+
+/// Each party's words are those it said, and nobody else's.
+fn check_words(transcript: &Value) {
+    for party in ["agent", "technician"] {
+        let said: Vec<String> = turns()
+            .into_iter()
+            .filter(|turn| turn.speaker == party)
+            .map(|turn| turn.text)
+            .collect();
+        let heard: Vec<&str> = transcript["segments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|segment| segment["speaker"] == party)
+            .map(|segment| segment["text"].as_str().unwrap())
+            .collect();
+        let rate = wer(&said.join(" "), &heard.join(" "));
+        println!("{party}: WER {:.1} % of {} words", rate.percent(), rate.words);
+        assert!(rate.percent() <= 10.0, "{party}: {transcript:#}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_nobody_told_of_becomes_the_conversation_in_every_direction() {
+    let cloud = twilio().await;
+    let sound = telephone("service-call.wav");
+    let length = Duration::from_secs(68);
+    let started = SystemClock.now().minus(Duration::from_hours(2));
+    let technician_first = recording(&sound, Party::Technician);
+    let inbound = CallScript::inbound(started, length).recorded(technician_first.clone());
+    let outbound = CallScript::outbound(started, length).recorded(technician_first);
+    let browser = CallScript {
+        from: "client:ann".to_owned(),
+        ..CallScript::inbound(started, length).recorded(recording(&sound, Party::Agent))
+    };
+    let calls = [inbound, outbound, browser].map(|script| cloud.place_call(script));
+    let home = Home::with_speech().with("twilio.api_url", cloud.url());
+    let appliance = home.start().await;
+    for call in &calls {
+        check_words(&transcript(&appliance, call).await);
+        let call =
+            call_that(&appliance, call, |call| call["transcript_status"] == "completed").await;
+        assert_eq!(call["recording_status"], "completed");
+        assert_eq!((&call["duration_s"], &call["duration_source"]), (&68.into(), &"twilio".into()));
+        assert_eq!(call["tracks"].as_array().unwrap().len(), 4);
+        assert!(call["tracks"].as_array().unwrap().iter().all(|track| track["source"] == "cloud"));
+    }
+    assert_eq!(cloud.requests_for(Endpoint::Media).len(), 3, "each is fetched once");
+    appliance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_with_loss_and_a_hole_is_filled_from_the_copy() {
+    let cloud = twilio().await;
+    let home = Home::with_speech()
+        .with("twilio.api_url", cloud.url())
+        .with("twilio.cloud_recording", "twiml");
+    let appliance = home.start().await;
+    let sound = telephone("service-call.wav");
+    let options = appliance.call_options(|options| {
+        options.cloud = Some(cloud.clone());
+        options.faults = Faults {
+            drop_ratio: 0.05,
+            cut_after: Some(Duration::from_secs(20)),
+            cut_away: Duration::from_secs(6),
+            ..Faults::none(3)
+        };
+    });
+    let call = options.call_sid.clone();
+    let report =
+        fieldtape::simulate::run(options, sound.clone(), Default::default()).await.unwrap();
+    assert_eq!(report.troubles, []);
+    check_words(&transcript(&appliance, &call).await);
+    let filled = call_that(&appliance, &call, |call| {
+        call["tracks"].as_array().unwrap().iter().any(|track| track["filled"][0].is_object())
+    })
+    .await;
+    let ledger = appliance.ledger();
+    assert_eq!(ledger.gaps(&call).len(), 0, "{filled:#}");
+    for party in Party::ALL {
+        let name = format!("{party}_8000Hz.wav");
+        let track = ledger.tracks(&call).into_iter().find(|track| track.path.ends_with(&name));
+        let kept = read_wav(&home.data_dir().join(track.unwrap().path), 8000);
+        let said: Vec<i16> = sound.of(*party).iter().map(|code| ulaw::decode(*code)).collect();
+        // Timestamps wander by some milliseconds, so what is compared is how loud it is.
+        let quiet = loudness(&said)
+            .zip(loudness(&kept))
+            .filter(|(said, kept)| *said > 300.0 && *kept < *said / 4.0);
+        assert_eq!(quiet.count(), 0, "{party}: what was said is heard everywhere");
+    }
+    appliance.stop().await;
+}
+
+/// How loud each quarter of a second is.
+fn loudness(samples: &[i16]) -> impl Iterator<Item = f64> {
+    samples.chunks(2000).map(|chunk| {
+        let energy: f64 = chunk.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+        (energy / 2000.0).sqrt()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_refused_as_too_early_starts_as_soon_as_it_can_and_once() {
+    for announcement in ["This call is recorded.", ""] {
+        let cloud = twilio().await;
+        let refused_for = Duration::from_millis(900);
+        cloud.faults(|faults| faults.too_early_for = Some(refused_for));
+        let home = Home::new()
+            .with("twilio.api_url", cloud.url())
+            .with("twilio.cloud_recording", "rest")
+            .with("consent.announcement", announcement);
+        let appliance = home.start().await;
+        let options = appliance.call_options(|options| options.cloud = Some(cloud.clone()));
+        let call = options.call_sid.clone();
+        let sound = telephone("librivox-0930.wav");
+        fieldtape::simulate::run(options, sound, Default::default()).await.unwrap();
+        let recordings = cloud.recordings_of(&call);
+        assert_eq!(recordings.len(), 1, "exactly one");
+        let began = cloud.call(&call).unwrap().started.unwrap();
+        let late = recordings[0].started.since(began.plus(refused_for));
+        println!("started {late:?} after it became possible");
+        assert!(late < Duration::from_millis(400), "{late:?}");
+        assert!(cloud.requests_for(Endpoint::StartRecording).len() >= 3, "it was refused before");
+        let log = appliance.log().text();
+        for event in ["cloud.asked", "cloud.too_early", "cloud.started"] {
+            assert!(log.contains(event), "{event}");
+        }
+        call_that(&appliance, &call, |call| !call["cloud_recordings"][0]["bytes"].is_null()).await;
+        appliance.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_was_lost_starts_no_second_recording() {
+    let cloud = twilio().await;
+    cloud.faults(|faults| {
+        faults.next(1, Endpoint::StartRecording, Fault::AnswerLost);
+    });
+    let home =
+        Home::new().with("twilio.api_url", cloud.url()).with("twilio.cloud_recording", "rest");
+    let appliance = home.start().await;
+    let options = appliance.call_options(|options| options.cloud = Some(cloud.clone()));
+    let call = options.call_sid.clone();
+    let sound = telephone("librivox-0880.wav");
+    fieldtape::simulate::run(options, sound, Default::default()).await.unwrap();
+    assert_eq!(cloud.requests_for(Endpoint::StartRecording).len(), 1, "it was looked for first");
+    assert_eq!(cloud.recordings_of(&call).len(), 1);
+    call_that(&appliance, &call, |call| !call["cloud_recordings"][0]["bytes"].is_null()).await;
+    appliance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
+    let cloud = twilio().await;
+    let started = SystemClock.now().minus(Duration::from_hours(3));
+    let length = Duration::from_secs(4);
+    let noise = |seed| Media::noise(2, length, seed);
+    let script = |seed: u64| {
+        let later = started.plus(Duration::from_secs(60 * seed));
+        CallScript::inbound(later, length).recorded(noise(seed))
+    };
+    let good: Vec<CallSid> = (0..6).map(|seed| cloud.place_call(script(seed))).collect();
+    let absent = cloud.place_call(
+        CallScript::inbound(started, length).with_recording(RecordingScript::absent(16_104)),
+    );
+    cloud.faults(|faults| {
+        faults
+            .next(1, Endpoint::Media, Fault::server_error())
+            .next(1, Endpoint::Media, Fault::not_found())
+            .next(1, Endpoint::Media, Fault::error_page())
+            .next(1, Endpoint::Media, Fault::CutAfter(30_000))
+            .next(1, Endpoint::Media, Fault::TruncatedTo(20_000))
+            .next(1, Endpoint::Media, Fault::ClaimsMore(5_000))
+            .next(1, Endpoint::Media, Fault::HeaderLength(0))
+            .next(1, Endpoint::Media, Fault::HeaderLength(u32::MAX))
+            .next(1, Endpoint::Media, Fault::WrongRange)
+            .next(1, Endpoint::Media, Fault::TooManyRequests { retry_after_s: Some(1) })
+            .next(1, Endpoint::Media, Fault::RedirectTo("http://127.0.0.1:9/x.wav".to_owned()));
+    });
+    let home = Home::new().with("twilio.api_url", cloud.url());
+    let appliance = home.start().await;
+    for call in &good {
+        let call = call_that(&appliance, call, |call| {
+            // Its next attempt may be some seconds away.
+            !call["cloud_recordings"][0]["bytes"].is_null()
+        })
+        .await;
+        assert_eq!(call["cloud_recordings"][0]["bytes"], 44 + 4 * 8000 * 4);
+    }
+    let none = call_that(&appliance, &absent, |call| !call["last_error"].is_null()).await;
+    assert_eq!(none["last_error"], "Twilio made no recording of this call (absent, error 16104)");
+    assert!(cloud.requests().iter().all(|request| request.authorised));
+    appliance.stop().await;
+}
