@@ -1,10 +1,14 @@
 //! Folders that survive a power cut, and work done to many files at once.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sha2::Digest as _;
 
 use super::Error;
 
@@ -18,6 +22,11 @@ pub(super) const FILE_MODE: u32 = 0o600;
 /// the same time as one, so with all of them waiting a tick costs the card two or three flushes
 /// and not two for each file.
 const AT_ONCE_MAX: usize = 64;
+
+/// How much of a long file may wait in memory before it is made durable. The file system commits
+/// what waits together, so a live call's tick may have to wait behind this much: a quarter of a
+/// second on a slow card.
+pub(super) const UNSYNCED_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Enough for a few system calls and a log line.
 const STACK_BYTES: usize = 256 * 1024;
@@ -99,6 +108,35 @@ pub(super) fn probe(path: &Path) -> Result<(), Error> {
         removed => removed,
     };
     written.and(removed).map_err(|source| Error::disk("probing with", path, source))
+}
+
+/// Locks a file that its writer holds for as long as he writes, and makes sure that it still has
+/// that name: while this waited, the writer may have given it another.
+pub(super) fn hold(file: &File, path: &Path) -> Result<(), Error> {
+    // A file system without locks is no reason not to write.
+    if matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Err(Error::Busy { path: path.to_owned() });
+    }
+    let own = file.metadata().map_err(|source| Error::disk("opening", path, source))?.ino();
+    match std::fs::symlink_metadata(path) {
+        Ok(named) if named.ino() == own => Ok(()),
+        _ => Err(Error::Busy { path: path.to_owned() }),
+    }
+}
+
+/// Reads to the end and returns the SHA-256 in 64 lower-case hex digits.
+pub(super) fn sha256(mut source: impl Read) -> io::Result<String> {
+    const BLOCK_BYTES: usize = 64 * 1024;
+    let mut block = vec![0; BLOCK_BYTES];
+    let mut hasher = sha2::Sha256::new();
+    loop {
+        match source.read(&mut block) {
+            Ok(0) => return Ok(format!("{:x}", hasher.finalize())),
+            Ok(count) => hasher.update(&block[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Does `work` to all items at once, in threads of their own, and returns the results in order.

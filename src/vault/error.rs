@@ -21,6 +21,12 @@ pub enum Error {
         /// The file or folder.
         path: PathBuf,
     },
+    /// Somebody else is writing this file; it works once he is done.
+    #[error("{} is being written by somebody else: wait until that is done", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
     /// The disk has no room, or the owner's quota is used up; it works again once there is room.
     #[error("no room on the disk for {}: free some", path.display())]
     Full {

@@ -15,6 +15,10 @@
 //! seal    fdatasync -> final header -> fsync -> rename to .wav -> fsync folder
 //! ```
 //!
+//! A sealed file may be replaced by a better one, never written to: the better one grows under
+//! `.wav.new` and takes the name by a rename. What is fetched from Twilio grows under `.wav.part`
+//! too; it gets its name only as sound that is whole.
+//!
 //! After a failed `fdatasync` the kernel forgets which pages it lost, so that file is never
 //! trusted again: its sound is written anew, under the same name, before it is sealed.
 //!
@@ -22,13 +26,19 @@
 //! may go (retention).
 
 mod disk;
+mod download;
 mod error;
 mod names;
 mod open;
+mod rewrite;
+mod riff;
 mod salvage;
 mod seal;
+mod sound;
 mod tick;
 
+#[cfg(test)]
+mod download_tests;
 #[cfg(test)]
 mod salvage_tests;
 #[cfg(test)]
@@ -36,21 +46,21 @@ mod tests;
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sha2::Digest as _;
-
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Party, UnixMillis};
 
+pub use download::{Download, DownloadError, SealedDownload};
 pub use error::{Error, Fault};
-pub use names::{BadPath, Folder, PartNo, RelPath, TrackName};
+pub use names::{BadPath, CloudTrackName, Folder, PartNo, RelPath, TrackName};
 pub use open::OpenTrack;
+pub use rewrite::{Rewrite, Rewritten};
 pub use salvage::Salvage;
 pub use seal::{SealFailed, SealedTrack};
+pub use sound::{Expect, Unsound};
 pub use tick::{SLOW_TICK, SyncHealth};
 
 /// What a vault needs to know.
@@ -149,18 +159,8 @@ impl Vault {
 
     /// Reads a file through and returns its SHA-256 in 64 lower-case hex digits.
     pub fn hash(&self, path: &RelPath) -> Result<String, Error> {
-        const BLOCK_BYTES: usize = 64 * 1024;
-        let mut file = self.open_read(path)?;
-        let mut block = vec![0; BLOCK_BYTES];
-        let mut hasher = sha2::Sha256::new();
-        loop {
-            match file.read(&mut block) {
-                Ok(0) => return Ok(format!("{:x}", hasher.finalize())),
-                Ok(count) => hasher.update(&block[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Error::disk("reading", &self.absolute(path), error)),
-            }
-        }
+        let file = self.open_read(path)?;
+        disk::sha256(file).map_err(|source| Error::disk("reading", &self.absolute(path), source))
     }
 
     /// Removes a file for good; one that is not there is fine.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::{CallSid, Party, RateHz, UnixMillis};
+use crate::domain::{CallSid, Party, RateHz, RecordingSid, UnixMillis};
 
 /// The folder of the data folder that holds all recordings.
 pub(super) const RECORDINGS: &str = "recordings";
@@ -13,6 +13,10 @@ const SEALED_SUFFIX: &str = ".wav";
 
 /// What a file's name ends with while it is being written, after its final name.
 pub(super) const PART_SUFFIX: &str = ".part";
+
+/// What a file's name ends with while it is being written to take the place of another, after its
+/// final name. Unlike a part it holds nothing that is not elsewhere too.
+pub(super) const NEW_SUFFIX: &str = ".new";
 
 /// The longest file name: the longest of ours is `cloud_RE….wav.part` with 49.
 const FILE_NAME_LEN_MAX: usize = 80;
@@ -68,9 +72,24 @@ impl Folder {
         if ours { Ok(RelPath { text, folder: self.clone() }) } else { Err(BadPath { text }) }
     }
 
+    /// Returns the path of Twilio's copy in this folder, once it is whole.
+    pub fn download(&self, recording_sid: &RecordingSid) -> RelPath {
+        self.plain(&format!("cloud_{recording_sid}{SEALED_SUFFIX}"))
+    }
+
+    /// Returns the path of one party's channel of Twilio's copy in this folder.
+    pub fn cloud_track(&self, name: CloudTrackName) -> RelPath {
+        self.plain(&name.file_name())
+    }
+
     /// Returns the path of a sealed track in this folder.
     pub(super) fn track(&self, name: TrackName) -> RelPath {
-        RelPath { text: format!("{}/{}", self.text, name.file_name()), folder: self.clone() }
+        self.plain(&name.file_name())
+    }
+
+    /// Returns the path of a file whose name is known to be one of ours.
+    fn plain(&self, name: &str) -> RelPath {
+        RelPath { text: format!("{}/{name}", self.text), folder: self.clone() }
     }
 }
 
@@ -203,6 +222,29 @@ impl TrackName {
     }
 }
 
+/// Which channel of Twilio's copy a file holds. No name of these is one of a [`TrackName`], so a
+/// salvage never takes them for live sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CloudTrackName {
+    /// The how-manieth recording of the call it is from.
+    pub recording_no: PartNo,
+    /// Who speaks.
+    pub party: Party,
+    /// How many samples a second.
+    pub rate: RateHz,
+}
+
+impl CloudTrackName {
+    /// Returns the file's name.
+    pub fn file_name(self) -> String {
+        let Self { recording_no, party, rate } = self;
+        match recording_no {
+            PartNo::FIRST => format!("{party}-cloud_{}Hz.wav", rate.get()),
+            PartNo(later) => format!("{party}-cloud-{later}_{}Hz.wav", rate.get()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,8 +320,31 @@ mod tests {
             "somebody_8000Hz.wav",
             "agent_8000Hz.wav.part",
             "cloud_RE00000000000000000000000000000000.wav",
+            "agent-cloud_8000Hz.wav",
+            "agent-cloud-2_8000Hz.wav",
+            "agent_8000Hz.wav.new",
         ] {
             assert_eq!(TrackName::from_file_name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_comes_from_twilios_copy_is_named_apart_from_live_sound() {
+        let folder = Folder::new(&sid(), UnixMillis::new(0)).unwrap();
+        let first = CloudTrackName {
+            recording_no: PartNo::FIRST,
+            party: Party::Agent,
+            rate: RateHz::Hz8000,
+        };
+        let second = CloudTrackName { recording_no: PartNo::FIRST.next(), ..first };
+        assert_eq!(folder.cloud_track(first).file_name(), "agent-cloud_8000Hz.wav");
+        assert_eq!(folder.cloud_track(second).file_name(), "agent-cloud-2_8000Hz.wav");
+        let recording_sid: RecordingSid = format!("RE{}", "0b".repeat(16)).parse().unwrap();
+        let copy = folder.download(&recording_sid);
+        assert_eq!(copy.file_name(), format!("cloud_{recording_sid}.wav"));
+        for path in [folder.cloud_track(first), folder.cloud_track(second), copy] {
+            assert_eq!(path.as_str().parse(), Ok(path.clone()), "the ledger can name it");
+            assert_eq!(TrackName::from_file_name(path.file_name()), None);
         }
     }
 }

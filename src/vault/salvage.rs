@@ -260,12 +260,13 @@ fn copy_path(path: &Path) -> PathBuf {
     path.into()
 }
 
-/// Says whether a folder holds a part.
+/// Says whether a folder holds a part of a track. A download under way is no call cut off.
 fn holds_part(path: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(path) else { return unread(path) };
     entries.flatten().any(|entry| {
         let name = entry.file_name();
-        name.to_str().is_some_and(|name| name.ends_with(".wav.part"))
+        let sealed_name = name.to_str().and_then(|name| name.strip_suffix(PART_SUFFIX));
+        sealed_name.and_then(TrackName::from_file_name).is_some()
     })
 }
 

@@ -1,8 +1,10 @@
 #![expect(clippy::cast_possible_truncation, reason = "test sounds are short")]
 
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
+use sha2::Digest as _;
 use tempfile::TempDir;
 
 use super::*;
