@@ -7,3 +7,20 @@
 //!
 //! Not here: Twilio's wire (twilio), when work is due (pipeline), and whether Twilio's copy may go
 //! (archive).
+
+mod align;
+mod copy;
+mod correlate;
+mod fill;
+mod live;
+mod plan;
+mod split;
+
+#[cfg(test)]
+mod sound_tests;
+
+pub use align::{AlignOrder, Alignment, align};
+pub use copy::SoundError;
+pub use fill::{FillOrder, Filled, FilledFile, FilledSpan, fill};
+pub use live::{Gap, StreamPart};
+pub use split::{CloudTrack, Split, SplitOrder, split};

@@ -28,6 +28,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &["archive"]),
     ("hound", &["audio"]),
     ("rubato", &["audio"]),
+    ("realfft", &["cloud"]),
     ("whisper_rs", &["transcribe"]),
     ("quick_xml", &["twilio"]),
     ("systemd_journal_logger", &["telemetry"]),
