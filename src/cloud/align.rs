@@ -17,9 +17,9 @@ const SNIPPET: u64 = 4_000;
 /// and a few that fall on a ringing tone must not matter.
 const SNIPPETS_PER_PARTY: u64 = 12;
 
-/// How much of a twelfth of a party's sound is looked through for its loudest snippet: 4 min, so
-/// that a call of a day takes no longer than one of an hour.
-const SCANNED_MAX: u64 = 4 * 60 * 8_000;
+/// How much of a twelfth of a party's sound is looked through for its loudest snippet: a minute, so
+/// that a call of a day takes hardly longer than one of an hour.
+const SCANNED_MAX: u64 = 60 * 8_000;
 
 /// The part of a snippet that may be a gap, as a fraction of one: three lost frames in 25.
 const GAP_FRACTION_MAX: u64 = 8;
@@ -29,6 +29,10 @@ const LOUDNESS_MIN: f64 = 0.005;
 
 /// How far from the expected place is looked: 30 s, a clock that is wrong and a slow start.
 const EXPECTED_WITHIN: u64 = 30 * 8_000;
+
+/// Snippets that are looked for far and wide: when so many of the loudest do not agree, more would
+/// not help, and each costs as much time as what is searched is long.
+const FAR_SEARCHES_MAX: usize = 12;
 
 /// How far from where the first snippets agree the others are looked for: 1 s.
 const AGREED_WITHIN: u64 = 8_000;
@@ -95,10 +99,11 @@ pub fn align(vault: &Vault, order: &AlignOrder<'_>) -> Result<Place, SoundError>
     if snippets.is_empty() {
         return Ok(Place::NothingHeard);
     }
-    for snippet in snippets {
+    for (number, snippet) in snippets.into_iter().enumerate() {
         let agreed = majority(&votes).filter(|same| same.len() >= AGREED_MIN);
         let search = match (agreed, order.expected) {
             (Some(same), _) => Search::around(offset_of(&same), AGREED_WITHIN),
+            (None, _) if number >= FAR_SEARCHES_MAX => break,
             (None, Some(expected)) => Search::around(expected, EXPECTED_WITHIN),
             (None, None) => Search { offset_min: i64::MIN, offset_max: i64::MAX },
         };
@@ -228,8 +233,8 @@ fn snippets(vault: &Vault, order: &AlignOrder<'_>) -> Result<Vec<Snippet>, Sound
 }
 
 /// Returns a party's parts, each in its lowest rate only.
-fn lowest_rate(parts: &[StreamPart], party: Party) -> Vec<&StreamPart> {
-    let own = || parts.iter().filter(|part| part.party == party);
+fn lowest_rate(all: &[StreamPart], party: Party) -> Vec<&StreamPart> {
+    let own = || all.iter().filter(|part| part.party == party);
     let narrow = |origin| own().any(|part| part.origin == origin && part.times() == 1);
     own().filter(|part| part.rate == RateHz::Hz8000 || !narrow(part.origin)).collect()
 }

@@ -34,6 +34,10 @@ pub(super) struct Peaks(Vec<Peak>);
 
 impl Peaks {
     fn insert(&mut self, peak: Peak) {
+        let lowest = self.0.get(PEAKS_MAX - 1);
+        if lowest.is_some_and(|lowest| peak.likeness <= lowest.likeness) {
+            return;
+        }
         let near = |other: &Peak| other.place.abs_diff(peak.place) <= PEAK_WIDTH;
         if self.0.iter().any(|other| near(other) && other.likeness >= peak.likeness) {
             return;
@@ -89,6 +93,7 @@ impl Correlator {
 
     /// Takes the snippet to look for; what is longer than half a block is cut.
     #[expect(clippy::cast_possible_truncation, reason = "24 bits of a scale are plenty")]
+    #[expect(clippy::cast_precision_loss, reason = "a block's length is a small number")]
     pub(super) fn look_for(&mut self, snippet: &[f32]) {
         let snippet = &snippet[..snippet.len().min(BLOCK / 2)];
         self.snippet_len = snippet.len();

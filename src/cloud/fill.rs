@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::copy::{CloudCopy, SoundError};
+use super::copy::{CloudCopy, SoundError, index};
 use super::live::{Gap, PartReader, StreamPart};
 use super::plan::{FilePlan, filled_of, plan};
 use crate::domain::{Party, PartyMap, RateHz, Samples8k};
@@ -172,17 +172,18 @@ impl Patch<'_> {
             step_in: step(out.last, self.before(span)?),
             step_out: step(after, self.after(span)?),
         };
-        let mut done = 0;
-        for start in (span.start..span.end).step_by(BLOCK as usize) {
+        let (mut start, mut done) = (span.start, 0);
+        while start < span.end {
             let count = BLOCK.min(span.end - start);
             let mut sound = self.sound(start, count)?;
             // The copy's last sample may be half of one of ours.
-            sound.resize(usize::try_from(count * times).unwrap_or(usize::MAX), 0);
+            sound.resize(index(count * times), 0);
             for sample in &mut sound {
                 *sample = seam.mend(*sample, done);
                 done += 1;
             }
             out.append(&sound)?;
+            start += count;
         }
         Ok(())
     }

@@ -104,11 +104,11 @@ impl Sound {
             let cut = self.layout.promises_more();
             return if cut { Err(Flaw::Cut(Unsound::Unfinished)) } else { Ok(self) };
         };
-        let expected_ms = u64::from(expected_s) * 1000;
+        let due_ms = u64::from(expected_s) * 1000;
         let why = Unsound::Duration { found_ms, expected_s };
-        if found_ms + tolerance_ms(expected_ms) < expected_ms {
+        if found_ms + tolerance_ms(due_ms) < due_ms {
             Err(Flaw::Cut(why))
-        } else if found_ms > expected_ms + tolerance_ms(expected_ms) {
+        } else if found_ms > due_ms + tolerance_ms(due_ms) {
             Err(why.into())
         } else {
             Ok(self)
@@ -118,6 +118,6 @@ impl Sound {
 
 /// How far a length may be from Twilio's: 2 s, for its seconds are whole and begin when they
 /// like, and 1 % of a long one.
-fn tolerance_ms(expected_ms: u64) -> u64 {
-    2_000 + expected_ms / 100
+fn tolerance_ms(due_ms: u64) -> u64 {
+    2_000 + due_ms / 100
 }
