@@ -154,7 +154,7 @@ fn is_filled(spans: &[FilledSpan], party: Party, at: usize) -> bool {
     spans.iter().any(|span| span.party == party && span.start <= at && at < span.end)
 }
 
-fn found(place: Place) -> Alignment {
+fn placed(place: Place) -> Alignment {
     match place {
         Place::Found(alignment) => alignment,
         nowhere => panic!("{nowhere:?}"),
@@ -185,7 +185,7 @@ fn a_copy_is_aligned_to_the_very_sample_whatever_was_lost_on_the_way() {
             parties: PARTIES,
             expected: (seed % 3 > 0).then(|| right + random.random_range(-100_000..100_000)),
         };
-        let found = found(align(&here.vault, &order).unwrap());
+        let found = placed(align(&here.vault, &order).unwrap());
         assert_eq!(found.offset_samples, right, "seed {seed}");
         assert!(!found.swapped && found.confidence > 0.8, "seed {seed}: {found:?}");
         if seed % 2 == 1 {
@@ -193,7 +193,7 @@ fn a_copy_is_aligned_to_the_very_sample_whatever_was_lost_on_the_way() {
         }
         let crossed = here.copy(8000, &[&whole.agent, &whole.technician]);
         let order = AlignOrder { recording: &crossed, ..order };
-        let found = found(align(&here.vault, &order).unwrap());
+        let found = placed(align(&here.vault, &order).unwrap());
         assert_eq!((found.offset_samples, found.swapped), (right, true), "seed {seed}");
     }
 }
@@ -215,7 +215,7 @@ fn a_copy_that_begins_after_the_live_sound_or_is_of_one_channel_is_aligned_too()
         ] {
             let (gaps, recording, parties) = (&[], &recording, PARTIES);
             let order = AlignOrder { parts, gaps, recording, parties, expected };
-            let found = found(align(&here.vault, &order).unwrap());
+            let found = placed(align(&here.vault, &order).unwrap());
             assert_eq!((found.offset_samples, found.swapped), (108_123, false));
         }
     }
@@ -316,7 +316,7 @@ fn a_copy_at_another_rate_is_brought_to_ours() {
     let parts = here.live(1, 0, &whole.map(|voice| voice[70_001..].to_vec()));
     let (gaps, expected) = (&[], Some(0));
     let order = AlignOrder { parts: &parts, gaps, recording: &recording, parties, expected };
-    let found = found(align(&here.vault, &order).unwrap());
+    let found = placed(align(&here.vault, &order).unwrap());
     assert_eq!(found.offset_samples, -70_001);
 }
 
@@ -522,7 +522,7 @@ fn an_hour_is_aligned_in_seconds() {
     let (gaps, recording, parties, expected) = (&[], &recording, PARTIES, Some(0));
     let order = AlignOrder { parts: &parts, gaps, recording, parties, expected };
     let before = SystemClock.since_boot();
-    let found = found(align(&here.vault, &order).unwrap());
+    let found = placed(align(&here.vault, &order).unwrap());
     let took = SystemClock.since_boot().saturating_sub(before);
     println!("an hour was aligned in {took:?}");
     assert_eq!(found.offset_samples, -4533);

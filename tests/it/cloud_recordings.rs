@@ -24,7 +24,7 @@ use crate::wer::wer;
 const DONE_WITHIN: Duration = Duration::from_mins(5);
 
 /// A Twilio of our account, by the machine's clock.
-async fn twilio() -> Cloud {
+pub(crate) async fn twilio() -> Cloud {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = CloudOptions {
         account_sid: ACCOUNT.parse().unwrap(),

@@ -8,6 +8,8 @@
 
 mod cli;
 #[cfg(feature = "whisper")]
+mod cloud_kills;
+#[cfg(feature = "whisper")]
 mod cloud_recordings;
 mod contract;
 #[cfg(feature = "whisper")]

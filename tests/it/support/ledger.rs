@@ -179,6 +179,14 @@ impl Ledger {
         rows.collect::<Result<_, _>>().unwrap()
     }
 
+    /// What the audit trail tells of one kind of deed.
+    pub(crate) fn audit(&self, action: &str) -> Vec<String> {
+        let sql = "select coalesce(detail, '') from audit where action = ?1 order by id";
+        let mut statement = self.connection.prepare(sql).unwrap();
+        let rows = statement.query_map([action], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    }
+
     /// Checks that ledger and data folder tell the same story: no file under way, every track's
     /// file there with its size, and no sound that no row speaks of.
     pub(crate) fn check_against(&self, data_dir: &Path) {

@@ -15,6 +15,7 @@
 mod home;
 mod ledger;
 mod process;
+mod s3;
 mod sounds;
 mod stream;
 mod twilio;
@@ -26,6 +27,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) use home::{ACCOUNT, AGENT, Home, PUBLIC_URL, TOKEN};
 pub(crate) use ledger::{Call, Gap, Ledger, Track};
 pub(crate) use process::{Answer, Appliance, fieldtape};
+pub(crate) use s3::S3;
 pub(crate) use sounds::{asset_sound, decoded, noise, read_wav, root, tone};
 pub(crate) use stream::{Connected, Socket};
 pub(crate) use twilio::{Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh_stream_sid};

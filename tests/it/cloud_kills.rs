@@ -1,0 +1,150 @@
+//! Kill -9 at any instant of download, archive and deletion: each recording is visible exactly
+//! once, nothing unfinished has a final name, and nothing is deleted without proof.
+//!
+//! Thirty kills a run; `FIELDTAPE_LONG=1` makes it three hundred. `FIELDTAPE_SEED` plays it again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use fieldtape::clock::{Clock as _, SystemClock};
+use fieldtape::config::{Environment, Lookup as _};
+use fieldtape::domain::CallSid;
+use fieldtape::simulate::cloud::{CallScript, Cloud, Media};
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use rustix::process::Signal;
+use tokio::time::sleep;
+
+use crate::cloud_recordings::twilio;
+use crate::support::{Appliance, Home, S3, within};
+
+/// How long the last run may take to finish what the kills left.
+const DONE_WITHIN: Duration = Duration::from_mins(5);
+
+/// A recording as it is at Twilio.
+struct Original {
+    call: CallSid,
+    sid: String,
+    wav: Vec<u8>,
+}
+
+/// The appliance's machine: a clock that is synchronised, as the machine of the tests may not be.
+struct Machine {
+    home: Home,
+    preload: PathBuf,
+}
+
+impl Machine {
+    fn new(home: Home) -> Self {
+        let preload = home.path().join("synchronised.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/synchronised.c");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-o"]).arg(&preload).arg(source);
+        assert!(cc.status().unwrap().success(), "cc builds the clock");
+        Self { home, preload }
+    }
+
+    async fn start(&self) -> Appliance {
+        let mut command = Command::new("/usr/bin/env");
+        command.env_clear().current_dir(self.home.path()).stdin(Stdio::null());
+        command.arg(format!("LD_PRELOAD={}", self.preload.display()));
+        self.home.start_by(command).await
+    }
+}
+
+fn place(cloud: &Cloud, dice: &mut StdRng) -> Original {
+    // Old enough to be deleted, young enough to be in the lists.
+    let started = SystemClock.now().minus(Duration::from_mins(24 * 60 + 20));
+    let length = Duration::from_secs(dice.random_range(2..6));
+    let media = Media::noise(2, length, dice.random());
+    let wav = media.wav();
+    let call = cloud.place_call(CallScript::inbound(started, length).recorded(media));
+    let sid = cloud.recordings_of(&call)[0].sid.to_string();
+    Original { call, sid, wav }
+}
+
+/// Checks what must hold at every instant.
+fn check(home: &Home, cloud: &Cloud, s3: &S3, originals: &[Original]) {
+    let mut final_files: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for file in files_below(&home.data_dir().join("recordings")) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if let Some(sid) = name.strip_prefix("cloud_").and_then(|name| name.strip_suffix(".wav")) {
+            assert!(final_files.insert(sid.to_owned(), file).is_none(), "{name} is there twice");
+        }
+    }
+    let proofs: Vec<String> = home.ledger().audit("delete-at-twilio");
+    let before: Vec<String> = home.ledger().audit("prove-deletion");
+    for original in originals {
+        let here = final_files.get(&original.sid);
+        if let Some(file) = here {
+            assert!(std::fs::read(file).unwrap() == original.wav, "{} is not whole", original.sid);
+        }
+        let recording = cloud.recordings_of(&original.call).remove(0);
+        if recording.deleted {
+            let told = |rows: &[String]| rows.iter().any(|row| row.contains(&original.sid));
+            assert!(told(&proofs) || told(&before), "{} went without proof", original.sid);
+            let file = here.expect("what is deleted there is here");
+            let key = file.strip_prefix(home.data_dir()).unwrap().to_str().unwrap();
+            let archived = std::fs::read(s3.object(key)).expect("and in the archive");
+            assert!(archived == original.wav, "{} is archived whole", original.sid);
+        }
+    }
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_anywhere_between_fetching_and_deleting_nothing_is_lost_or_doubled() {
+    let seed = Environment.get("FIELDTAPE_SEED").and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(rand::random);
+    println!("FIELDTAPE_SEED={seed}");
+    let mut dice = StdRng::seed_from_u64(seed);
+    let kills = if Environment.get("FIELDTAPE_LONG").is_some() { 300 } else { 30 };
+    let (cloud, s3) = (twilio().await, S3::start().await);
+    let home = Home::with_speech()
+        .with("twilio.api_url", cloud.url())
+        .with("twilio.reconcile_every", "10s")
+        .with("twilio.delete", true);
+    let machine = Machine::new(s3.archive_of(home));
+    let mut originals = Vec::new();
+    for _ in 0..kills {
+        originals.push(place(&cloud, &mut dice));
+        let mut appliance = machine.start().await;
+        sleep(Duration::from_millis(dice.random_range(0..1500))).await;
+        appliance.signal(Signal::KILL);
+        appliance.ended().await;
+        check(&machine.home, &cloud, &s3, &originals);
+    }
+    let deleted_while_killed =
+        originals.iter().filter(|one| cloud.recordings_of(&one.call)[0].deleted).count();
+    println!("{deleted_while_killed} of {kills} were deleted at Twilio by then");
+    let appliance = machine.start().await;
+    for original in &originals {
+        let path = format!("/api/v1/calls/{}", original.call);
+        within(DONE_WITHIN, "the recording is archived and gone at Twilio", async || {
+            let response = appliance.get(&path).await;
+            if response.status() != 200 {
+                return None;
+            }
+            let call: serde_json::Value = response.json().await.unwrap();
+            if call["transcript_status"] == "failed" {
+                // Five kills in the middle of the same transcript: a person tries it again.
+                machine.home.run(&["retry", "--all-failed"]).await;
+            }
+            let copies = call["cloud_recordings"].as_array().unwrap();
+            assert_eq!(copies.len(), 1, "{call:#}");
+            (!copies[0]["twilio_deleted_at"].is_null() && call["archive_status"] == "completed")
+                .then_some(())
+        })
+        .await;
+        assert!(cloud.recordings_of(&original.call)[0].deleted);
+    }
+    check(&machine.home, &cloud, &s3, &originals);
+    appliance.stop().await;
+}
