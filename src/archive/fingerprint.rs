@@ -14,19 +14,19 @@ const BLOCK_BYTES: usize = 64 * 1024;
 
 /// What a file or an object is known by.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
+pub(super) struct Fingerprint {
     /// Its size.
-    pub size_bytes: u64,
+    pub(super) size_bytes: u64,
     /// SHA-256 in 64 lower-case hex digits.
-    pub sha256: String,
+    pub(super) sha256: String,
     /// The `ETag` of an object uploaded by us, in most stores: MD5, or for an object of several
     /// parts the MD5 of their MD5s and their number. It has no quotes.
-    pub etag: String,
+    pub(super) etag: String,
 }
 
 impl Fingerprint {
     /// Reads to the end.
-    pub fn read(mut from: impl Read) -> std::io::Result<Self> {
+    pub(super) fn read(mut from: impl Read) -> std::io::Result<Self> {
         let mut taker = Taker::default();
         let mut block = vec![0; BLOCK_BYTES];
         loop {
@@ -40,7 +40,7 @@ impl Fingerprint {
     }
 
     /// Takes the fingerprint of bytes.
-    pub fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of(bytes: &[u8]) -> Self {
         let mut taker = Taker::default();
         taker.take(bytes);
         taker.finish()
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn large_things_are_known_by_the_md5_of_their_parts_md5s() {
-        let bytes: Vec<u8> = (0..PART_BYTES * 2 + 5).map(|n| (n % 251) as u8).collect();
+        let bytes: Vec<u8> = (0..=250).cycle().take(PART_BYTES * 2 + 5).collect();
         assert!(!Fingerprint::of(&bytes[..PART_BYTES]).etag.contains('-'), "one full part is one");
         let mut parts = Md5::new();
         for part in bytes.chunks(PART_BYTES) {

@@ -1,18 +1,20 @@
 //! Bringing one object to the archive: looked at here, looked for there, put, and looked at again.
 
+use super::Error;
+use super::fingerprint::Fingerprint;
 use super::remote::{Look, Remote, Shown};
-use super::{ArchiveObject, Error, Fingerprint};
+use crate::store::ArchiveObject;
 use crate::vault::{self, RelPath, Vault};
 
 /// A file of a call, as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// Where it is, relative to the data folder; also its key in the archive.
-    pub path: String,
+    pub(super) path: String,
     /// Its size.
-    pub size_bytes: u64,
+    pub(super) size_bytes: u64,
     /// SHA-256 in hex, once known.
-    pub sha256: Option<String>,
+    pub(super) sha256: Option<String>,
 }
 
 /// Reads a file through, off the async threads. None when it is not there.
@@ -39,21 +41,21 @@ fn open(vault: &Vault, path: &str) -> Result<Option<std::fs::File>, String> {
 
 /// Brings a call's things to the archive, one by one.
 #[derive(Clone, Copy)]
-pub struct Keeper<'a> {
+pub(super) struct Keeper<'a> {
     /// The archive.
-    pub remote: &'a Remote,
+    pub(super) remote: &'a Remote,
     /// The files.
-    pub vault: &'a Vault,
+    pub(super) vault: &'a Vault,
     /// What the archive has shown of this call before.
-    pub known: &'a [ArchiveObject],
+    pub(super) known: &'a [ArchiveObject],
     /// How closely it is looked at.
-    pub look: Look,
+    pub(super) look: Look,
 }
 
 impl Keeper<'_> {
     /// Sees to it that the archive holds a file, and returns what it showed of it. A file that is
     /// not what the ledger says goes nowhere, and takes the place of nothing.
-    pub async fn file(&self, wanted: &Wanted) -> Result<ArchiveObject, Error> {
+    pub(super) async fn file(&self, wanted: &Wanted) -> Result<ArchiveObject, Error> {
         let path = &wanted.path;
         let altered = |what: String| Error::Altered { path: path.clone(), what };
         let gone = || altered("it is gone".to_owned());
@@ -74,7 +76,7 @@ impl Keeper<'_> {
     }
 
     /// Sees to it that the archive holds what was made here, and returns what it showed of it.
-    pub async fn bytes(&self, key: &str, bytes: Vec<u8>) -> Result<ArchiveObject, Error> {
+    pub(super) async fn bytes(&self, key: &str, bytes: Vec<u8>) -> Result<ArchiveObject, Error> {
         let here = Fingerprint::of(&bytes);
         let mut shown = self.ask(key, &here).await?;
         if !matches!(shown, Shown::Confirmed { .. }) {

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::ArchiveObject;
-use crate::domain::{Samples8k, UnixMillis};
-use crate::store::{Call, CallDetail, CloudRecordingRow, GapRow, TrackRow, TranscriptRow};
+use crate::domain::UnixMillis;
+use crate::store::{
+    ArchiveObject, Call, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow, TranscriptRow,
+};
 
 /// The format's version: raised when a reader of the one before would misread it.
 const VERSION: u32 = 1;
 
 /// Writes the manifest of a call and of what the archive holds of it.
-pub fn manifest(
+pub(super) fn manifest(
     detail: &CallDetail,
     transcript: Option<&TranscriptRow>,
     objects: &[ArchiveObject],
@@ -34,6 +35,7 @@ pub fn manifest(
             segments: transcript.segments.len(),
         }),
         gaps: detail.gaps.iter().map(gap).collect(),
+        fills: detail.fills.iter().map(fill).collect(),
     };
     // Plain strings and whole numbers cannot fail to become JSON.
     let mut bytes = serde_json::to_vec_pretty(&page).unwrap_or_default();
@@ -50,6 +52,7 @@ struct Manifest<'a> {
     cloud_recordings: Vec<CloudRecording<'a>>,
     transcript: Option<Transcript<'a>>,
     gaps: Vec<Gap>,
+    fills: Vec<Fill<'a>>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +91,7 @@ struct Track {
     rate_hz: u32,
     part_no: u32,
     origin_ms: u64,
+    lead_ms: u64,
     duration_ms: u64,
 }
 
@@ -115,6 +119,14 @@ struct Gap {
     start_ms: u64,
     end_ms: u64,
     reason: &'static str,
+}
+
+#[derive(Serialize)]
+struct Fill<'a> {
+    party: &'static str,
+    start_ms: u64,
+    end_ms: u64,
+    recording_sid: &'a str,
 }
 
 fn call(call: &Call) -> CallFacts<'_> {
@@ -163,6 +175,7 @@ fn track_facts(track: &TrackRow) -> Track {
         rate_hz,
         part_no: track.part_no,
         origin_ms: track.origin.as_millis(),
+        lead_ms: track.lead.as_millis(),
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
     }
 }
@@ -181,9 +194,18 @@ fn gap(gap: &GapRow) -> Gap {
     Gap {
         party: gap.party.as_str(),
         source: gap.source.as_str(),
-        start_ms: Samples8k::as_millis(gap.start),
-        end_ms: Samples8k::as_millis(gap.end),
+        start_ms: gap.start.as_millis(),
+        end_ms: gap.end.as_millis(),
         reason: gap.reason.as_str(),
+    }
+}
+
+fn fill(fill: &FillRow) -> Fill<'_> {
+    Fill {
+        party: fill.party.as_str(),
+        start_ms: fill.start.as_millis(),
+        end_ms: fill.end.as_millis(),
+        recording_sid: fill.recording_sid.as_str(),
     }
 }
 

@@ -6,8 +6,9 @@
 //!
 //! Not here: when work is due (pipeline), and how long anything is kept here (retention).
 
-mod erase;
+mod deletion;
 mod error;
+mod evidence;
 mod fingerprint;
 mod keep;
 mod manifest;
@@ -15,32 +16,13 @@ mod place;
 mod proof;
 mod remote;
 mod wire;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
+pub use deletion::{DeleteWork, DeleteWorkOptions};
 pub use error::Error;
-pub use fingerprint::Fingerprint;
-pub use keep::{Keeper, Wanted};
-pub use manifest::manifest;
 pub use place::{BadPlace, PlaceOptions, SecretKey};
-pub use proof::{
-    ArchiveSays, CLOCKS_APART_MAX, Evidence, Facts, Fetched, Proof, Times, Withheld, may_delete,
-};
-pub use remote::{Look, Remote, Shown};
-pub use wire::Pace;
-
-/// An object that the archive has shown back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ArchiveObject {
-    /// Its key below the archive's prefix.
-    pub key: String,
-    /// The file it is a copy of.
-    pub path: Option<String>,
-    /// Its size.
-    pub size_bytes: u64,
-    /// SHA-256 in hex.
-    pub sha256: String,
-    /// The archive's own mark of it, when it was proven.
-    pub etag: Option<String>,
-}
+pub use remote::Remote;
+pub use work::{ArchiveWork, ArchiveWorkOptions, Render, Rendered};

@@ -8,63 +8,66 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ArchiveObject, Fingerprint};
+use super::fingerprint::Fingerprint;
 use crate::domain::{RecordingSid, StageStatus, UnixMillis};
+use crate::store::ArchiveObject;
 
 /// How far our clock and Twilio's may be apart. A synchronised clock is within a second; an answer
 /// that lingered takes no longer than the line's own limits.
-pub const CLOCKS_APART_MAX: Duration = Duration::from_mins(5);
+pub(super) const CLOCKS_APART_MAX: Duration = Duration::from_mins(5);
 
 /// What the ledger says of a recording and its call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub(super) struct Facts {
     /// Whether the owner wants recordings deleted at Twilio at all.
-    pub asked_for: bool,
+    pub(super) asked_for: bool,
     /// Whether a person holds the call.
-    pub hold: bool,
+    pub(super) hold: bool,
+    /// How far the fetching of the call's recordings is.
+    pub(super) fetch: Option<StageStatus>,
     /// How far the splitting of its channels is.
-    pub split: Option<StageStatus>,
+    pub(super) split: Option<StageStatus>,
     /// How far its transcript is.
-    pub transcript: Option<StageStatus>,
+    pub(super) transcript: Option<StageStatus>,
     /// How far its archiving is.
-    pub archive: Option<StageStatus>,
+    pub(super) archive: Option<StageStatus>,
     /// Whether there is an archive.
-    pub has_archive: bool,
+    pub(super) has_archive: bool,
     /// What was fetched; none when nothing was.
-    pub fetched: Option<Fetched>,
+    pub(super) fetched: Option<Fetched>,
 }
 
 /// The file here, as it was when it was fetched.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
+pub(super) struct Fetched {
     /// Where it is, relative to the data folder.
-    pub path: String,
+    pub(super) path: String,
     /// Its size.
-    pub size_bytes: u64,
+    pub(super) size_bytes: u64,
     /// SHA-256 in hex.
-    pub sha256: String,
+    pub(super) sha256: String,
 }
 
 /// What Twilio has just answered, and what our clock said then.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Times {
+pub(super) struct Times {
     /// How old a recording has to be.
-    pub delete_after: Duration,
+    pub(super) delete_after: Duration,
     /// Our clock.
-    pub now: UnixMillis,
+    pub(super) now: UnixMillis,
     /// Whether it is known to be right.
-    pub synchronised: bool,
+    pub(super) synchronised: bool,
     /// Twilio's clock: the date of its answer.
-    pub twilio_now: Option<UnixMillis>,
+    pub(super) twilio_now: Option<UnixMillis>,
     /// When Twilio says that the recording was made.
-    pub created: Option<UnixMillis>,
+    pub(super) created: Option<UnixMillis>,
     /// Twilio's word for how far it is.
-    pub status: String,
+    pub(super) status: String,
 }
 
 /// What the archive has just shown of the recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArchiveSays {
+pub(super) enum ArchiveSays {
     /// There is no archive.
     NotConfigured,
     /// It read back as what it should be.
@@ -78,22 +81,22 @@ pub enum ArchiveSays {
 
 /// Everything that the decision is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Evidence {
+pub(super) struct Evidence {
     /// Which recording.
-    pub recording_sid: RecordingSid,
+    pub(super) recording_sid: RecordingSid,
     /// What the ledger says.
-    pub facts: Facts,
+    pub(super) facts: Facts,
     /// What the clocks and Twilio say.
-    pub times: Times,
+    pub(super) times: Times,
     /// The file here, as it was read just now; none when it is not there.
-    pub local: Option<Fingerprint>,
+    pub(super) local: Option<Fingerprint>,
     /// What the archive has just shown.
-    pub archive: ArchiveSays,
+    pub(super) archive: ArchiveSays,
 }
 
 /// Why Twilio's copy stays.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Withheld {
+pub(super) enum Withheld {
     /// Nobody wants it deleted.
     #[error("twilio.delete is not set")]
     NotAsked,
@@ -101,7 +104,7 @@ pub enum Withheld {
     #[error("the call is held: Twilio's copy stays until it is released")]
     Held,
     /// There is no copy of it here.
-    #[error("the recording has not been fetched yet")]
+    #[error("not all of the call's recordings have been fetched yet")]
     NotFetched,
     /// Its channels are not the call's yet.
     #[error("its channels have not been split yet")]
@@ -162,7 +165,7 @@ pub enum Withheld {
 
 /// That Twilio's copy may go, and why. Only [`may_delete`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Proof {
+pub(super) struct Proof {
     evidence: Evidence,
     age: Duration,
     apart: Duration,
@@ -170,7 +173,7 @@ pub struct Proof {
 
 impl Facts {
     /// Judges what the ledger alone can tell; returns what was fetched.
-    pub fn judge(&self) -> Result<&Fetched, Withheld> {
+    pub(super) fn judge(&self) -> Result<&Fetched, Withheld> {
         if !self.asked_for {
             return Err(Withheld::NotAsked);
         }
@@ -178,6 +181,10 @@ impl Facts {
             return Err(Withheld::Held);
         }
         let fetched = self.fetched.as_ref().ok_or(Withheld::NotFetched)?;
+        // One that was fetched this moment is not what the split was of.
+        if !is_over(self.fetch) {
+            return Err(Withheld::NotFetched);
+        }
         if !is_over(self.split) {
             return Err(Withheld::NotSplit);
         }
@@ -199,7 +206,7 @@ fn is_over(status: Option<StageStatus>) -> bool {
 impl Times {
     /// Judges the recording's age and the clocks it is told by; returns the age, and how far the
     /// clocks are apart.
-    pub fn judge(&self) -> Result<(Duration, Duration), Withheld> {
+    pub(super) fn judge(&self) -> Result<(Duration, Duration), Withheld> {
         if self.status != "completed" {
             return Err(Withheld::NotCompleted { status: self.status.clone() });
         }
@@ -223,7 +230,7 @@ impl Times {
 }
 
 /// Decides whether Twilio's copy may be deleted.
-pub fn may_delete(evidence: Evidence) -> Result<Proof, Withheld> {
+pub(super) fn may_delete(evidence: Evidence) -> Result<Proof, Withheld> {
     let fetched = evidence.facts.judge()?;
     let (age, apart) = evidence.times.judge()?;
     let path = &fetched.path;
@@ -250,12 +257,12 @@ pub fn may_delete(evidence: Evidence) -> Result<Proof, Withheld> {
 
 impl Proof {
     /// Returns which recording it is about.
-    pub fn recording_sid(&self) -> &RecordingSid {
+    pub(super) fn recording_sid(&self) -> &RecordingSid {
         &self.evidence.recording_sid
     }
 
     /// Writes down what was proved, for the audit trail.
-    pub fn to_json(&self) -> Value {
+    pub(super) fn to_json(&self) -> Value {
         let Evidence { recording_sid, facts, times, archive, .. } = &self.evidence;
         let local = facts.fetched.as_ref().map(|file| {
             json!({ "path": file.path, "size_bytes": file.size_bytes, "sha256": file.sha256 })

@@ -12,7 +12,8 @@ use tokio::io::AsyncReadExt as _;
 use super::error::{Error, is_missing};
 use super::fingerprint::{Fingerprint, PART_BYTES, Taker};
 use super::place::{BadPlace, Place, PlaceOptions};
-use super::wire::{Line, Pace, Wire};
+use super::wire::{Line, Wire};
+use crate::pipeline::Throttle;
 
 /// An archive in any store that speaks S3. A clone is another handle to the same.
 #[derive(Clone)]
@@ -20,12 +21,12 @@ pub struct Remote {
     store: Arc<AmazonS3>,
     bucket: Arc<str>,
     prefix: Arc<str>,
-    pace: Pace,
+    throttle: Throttle,
 }
 
 /// How an object is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub(super) enum Look {
     /// Its size, and its checksum as the archive tells it; it is read back when the archive tells
     /// none that says anything.
     Told,
@@ -35,7 +36,7 @@ pub enum Look {
 
 /// What the archive shows of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
+pub(super) enum Shown {
     /// It is what it should be.
     Confirmed {
         /// The archive's own mark of it.
@@ -58,10 +59,10 @@ impl std::fmt::Debug for Remote {
 
 impl Remote {
     /// Sets the line to an archive up; nothing is sent yet.
-    pub fn open(options: &PlaceOptions, pace: Pace) -> Result<Self, BadPlace> {
+    pub fn open(options: &PlaceOptions, throttle: Throttle) -> Result<Self, BadPlace> {
         let place = Place::new(options)?;
-        let wire = Wire::new(place.origin.clone(), Arc::clone(&pace))?;
-        Self::over(wire, place, options, pace)
+        let wire = Wire::new(place.origin.clone(), throttle.clone())?;
+        Self::over(wire, place, options, throttle)
     }
 
     /// Sets an archive up over a transport.
@@ -69,7 +70,7 @@ impl Remote {
         transport: impl HttpService,
         place: Place,
         options: &PlaceOptions,
-        pace: Pace,
+        throttle: Throttle,
     ) -> Result<Self, BadPlace> {
         let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let mut builder = AmazonS3Builder::new()
@@ -85,18 +86,18 @@ impl Remote {
         }
         let store = builder.build().map_err(|error| BadPlace::Transport(error.to_string()))?;
         let (bucket, prefix) = (place.bucket.into(), place.prefix.into());
-        Ok(Self { store: Arc::new(store), bucket, prefix, pace })
+        Ok(Self { store: Arc::new(store), bucket, prefix, throttle })
     }
 
     /// Puts bytes there. That it said yes proves nothing: see [`Remote::confirm`].
-    pub async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
+    pub(super) async fn put_bytes(&self, key: &str, bytes: Vec<u8>) -> Result<(), Error> {
         let put = self.store.put(&self.location(key)?, bytes.into()).await;
         put.map(|_| ()).map_err(|error| self.sorted(&error))
     }
 
     /// Puts a file there, a part at a time, and lets it stand only if what was sent is what was
     /// `expected`. That it said yes proves nothing: see [`Remote::confirm`].
-    pub async fn put(
+    pub(super) async fn put(
         &self,
         key: &str,
         file: std::fs::File,
@@ -140,7 +141,7 @@ impl Remote {
 
     /// Looks whether an object is what it should be. `known_etag` is the mark the archive gave to
     /// it when it was last proved to be.
-    pub async fn confirm(
+    pub(super) async fn confirm(
         &self,
         key: &str,
         expected: &Fingerprint,
@@ -184,7 +185,7 @@ impl Remote {
         let mut size_bytes = 0;
         while let Some(block) = blocks.next().await {
             let block = block.map_err(|error| self.sorted(&error))?;
-            (self.pace)(block.len()).await;
+            self.throttle.take(block.len()).await;
             taker.take(&block);
             size_bytes += block.len() as u64;
             if size_bytes > size_max {

@@ -1,9 +1,9 @@
-//! The line to the archive: one origin, no redirect, no proxy, a pace, and a limit on standing
+//! The line to the archive: one origin, no redirect, no proxy, a throttle, and a limit on standing
 //! still.
 //!
 //! The client above signs requests and reads XML; which bytes go where, and how fast, is decided
 //! here. A part of 8 MiB handed to a socket at once would starve the calls that share the line, so
-//! every body goes in small slices, each let through by the pace.
+//! every body goes in small slices, each let through by the throttle.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -22,9 +22,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::place::BadPlace;
-
-/// Lets so many bytes through when it is their turn. Both directions share it.
-pub type Pace = Arc<dyn Fn(usize) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+use crate::pipeline::Throttle;
 
 /// The most that goes out at once: 16 KiB take 0.1 s on a line of 1 Mbit/s.
 pub(super) const SLICE_BYTES: usize = 16 * 1024;
@@ -33,7 +31,7 @@ pub(super) const SLICE_BYTES: usize = 16 * 1024;
 const CONNECT_MAX: Duration = Duration::from_secs(15);
 
 /// How long nothing may move: a line that carries 16 KiB a minute is no line.
-pub(super) const STILL_MAX: Duration = Duration::from_secs(60);
+pub(super) const STILL_MAX: Duration = Duration::from_mins(1);
 
 /// The most that is read of an answer that says no.
 const COMPLAINT_BYTES_MAX: usize = 16 * 1024;
@@ -76,7 +74,7 @@ impl Fault {
 pub(super) struct Wire {
     client: reqwest::Client,
     origin: Url,
-    pace: Pace,
+    throttle: Throttle,
 }
 
 impl std::fmt::Debug for Wire {
@@ -96,7 +94,7 @@ impl HttpConnector for Line {
 }
 
 impl Wire {
-    pub(super) fn new(origin: Url, pace: Pace) -> Result<Self, BadPlace> {
+    pub(super) fn new(origin: Url, throttle: Throttle) -> Result<Self, BadPlace> {
         let client = reqwest::Client::builder()
             .user_agent(concat!("fieldtape/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
@@ -105,7 +103,7 @@ impl Wire {
             .connect_timeout(CONNECT_MAX)
             .build()
             .map_err(|error| BadPlace::Transport(error.to_string()))?;
-        Ok(Self { client, origin, pace })
+        Ok(Self { client, origin, throttle })
     }
 
     async fn carry(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
@@ -139,9 +137,9 @@ impl Wire {
         Err(Fault::Answer { status: status.as_u16(), code, words })
     }
 
-    /// Cuts a body into slices, each let through by the pace.
+    /// Cuts a body into slices, each let through by the throttle.
     fn paced(&self, body: HttpRequestBody, moved: watch::Sender<Move>) -> reqwest::Body {
-        let pace = Arc::clone(&self.pace);
+        let throttle = self.throttle.clone();
         let blocks = Box::pin(body.into_data_stream());
         let slices = blocks.flat_map(|block| {
             let slices = block.map(|mut block| {
@@ -155,11 +153,11 @@ impl Wire {
         });
         let moved = Arc::new(moved);
         reqwest::Body::wrap_stream(slices.then(move |slice| {
-            let (pace, moved) = (Arc::clone(&pace), Arc::clone(&moved));
+            let (throttle, moved) = (throttle.clone(), Arc::clone(&moved));
             async move {
                 if let Ok(slice) = &slice {
                     moved.send_replace(Move::Waits);
-                    pace(slice.len()).await;
+                    throttle.take(slice.len()).await;
                     moved.send_replace(Move::Sent);
                 }
                 slice

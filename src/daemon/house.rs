@@ -131,6 +131,7 @@ impl House {
         let looks = self.watcher(settings.clone());
         let answers = TaskTracker::new();
         let mut rooms = self.start_rooms(&stop);
+        self.outside.start(&self.config, &mut rooms, &stop).await?;
         rooms.spawn(named("health", looks.run(health, stop.clone())));
         self.open_doors(&ports, settings, watched, &stop, &answers);
         // Without systemd there is nobody to tell.
@@ -167,7 +168,6 @@ impl House {
             link: None,
         });
         rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
-        self.outside.start(&self.config, &mut rooms, stop);
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),

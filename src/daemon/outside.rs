@@ -9,6 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::house::named;
+use crate::archive::{
+    ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Remote, Rendered,
+};
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::cloud::{
@@ -16,15 +19,19 @@ use crate::cloud::{
     Starter,
 };
 use crate::config::Config;
-use crate::domain::CallSid;
+use crate::domain::{CallSid, Stage};
 use crate::pipeline::{self, Due, IsLive, Link, Probe, Runner, Throttle, Work};
-use crate::store::Store;
+use crate::store::{CallDetail, Store, TranscriptRow};
+use crate::transcribe::{Format, written};
 use crate::twilio::rest::{Client, Timeouts};
 use crate::vault::Vault;
 
 /// Recordings fetched at once: a slow one does not hold up the others, and more would only share
 /// the same line.
 const FETCHES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
+
+/// Calls archived at once; the line is the limit, not the number.
+const UPLOADS: NonZeroUsize = NonZeroUsize::MIN;
 
 /// What is shared by everything that looks outside.
 #[derive(Clone)]
@@ -98,12 +105,12 @@ impl Outside {
     }
 
     /// Starts everything that looks outside, and what makes its finds the calls' own.
-    pub(super) fn start(
+    pub(super) async fn start(
         &self,
         config: &Config,
         rooms: &mut JoinSet<&'static str>,
         stop: &CancellationToken,
-    ) {
+    ) -> anyhow::Result<()> {
         let split = SplitWork::new(SplitOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
@@ -111,7 +118,69 @@ impl Outside {
         });
         let split = self.runner(Arc::new(split), NonZeroUsize::MIN, None);
         rooms.spawn(named("the split stage", split.run(stop.clone())));
-        let Some(Twilio { client, link }) = &self.twilio else { return };
+        self.start_archive(config, rooms, stop).await?;
+        if let Some(twilio) = &self.twilio {
+            self.start_twilio(config, twilio, rooms, stop);
+        }
+        Ok(())
+    }
+
+    /// Starts the archive's two stages. They run without an archive too, to say that there is
+    /// nothing to do; what an earlier configuration skipped is taken up.
+    async fn start_archive(
+        &self,
+        config: &Config,
+        rooms: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let remote = match &config.archive {
+            Some(archive) => {
+                let throttle = self.throttle(archive.bandwidth_limit);
+                Some(Remote::open(&archive.place, throttle).context("archive")?)
+            }
+            None => None,
+        };
+        let deletion = config.twilio.deletion;
+        let now = self.clock.now();
+        let unreadable = "the ledger cannot be written";
+        if remote.is_some() {
+            self.store.take_up(Stage::Archive, now).await.context(unreadable)?;
+        }
+        if deletion.is_some() {
+            self.store.take_up(Stage::Delete, now).await.context(unreadable)?;
+        }
+        let archive = ArchiveWork::new(ArchiveWorkOptions {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            remote: remote.clone(),
+            render: Arc::new(render),
+        });
+        let link = self.link().filter(|_| remote.is_some());
+        let archive = self.runner(Arc::new(archive), UPLOADS, link);
+        rooms.spawn(named("the archive stage", archive.run(stop.clone())));
+        let delete = DeleteWork::new(DeleteWorkOptions {
+            store: self.store.clone(),
+            vault: self.vault.clone(),
+            clock: Arc::clone(&self.clock),
+            remote,
+            twilio: self.twilio.as_ref().map(|twilio| twilio.client.clone()),
+            asked_for: deletion.is_some(),
+            delete_after: deletion.map_or(std::time::Duration::MAX, |deletion| deletion.after),
+        });
+        let link = self.link().filter(|_| deletion.is_some());
+        let delete = self.runner(Arc::new(delete), NonZeroUsize::MIN, link);
+        rooms.spawn(named("the delete stage", delete.run(stop.clone())));
+        Ok(())
+    }
+
+    /// Starts what is asked of Twilio.
+    fn start_twilio(
+        &self,
+        config: &Config,
+        Twilio { client, link }: &Twilio,
+        rooms: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) {
         let fetch = FetchWork::new(FetchOptions {
             client: client.clone(),
             store: self.store.clone(),
@@ -150,6 +219,15 @@ impl Outside {
         let recorder = self.recorder.clone();
         let is_live: IsLive = Arc::new(move || recorder.live_count() > 0);
         Throttle::new(Arc::clone(&self.clock), limit_bytes_per_s, is_live)
+    }
+}
+
+/// Writes a conversation down for the archive.
+fn render(detail: &CallDetail, transcript: &TranscriptRow) -> Rendered {
+    let sid = &detail.call.call_sid;
+    Rendered {
+        json: written(sid, transcript, Format::Json),
+        txt: written(sid, transcript, Format::Txt),
     }
 }
 

@@ -122,7 +122,7 @@ impl Link {
         let written = match &found {
             LinkState::Down { why } => self.store.link_down(now, why.clone()).await.map(|news| {
                 if news {
-                    tracing::warn!(event = "link.down", error = %why, "Twilio cannot be reached: {why}; what needs the network waits, and nothing is lost");
+                    tracing::warn!(event = "link.down", error = %why, "{why}; what needs the network waits, and nothing is lost");
                 }
             }),
             LinkState::Up => self.store.link_up(now).await.map(|outage| {

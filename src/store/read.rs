@@ -29,7 +29,7 @@ pub struct AuditEntry {
 pub(super) const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_number, to_number, call_status, \
     end_reason, created_at_ms, started_at_ms, ended_at_ms, clock_synced, duration_s, \
     duration_source, recording_status, transcript_status, summary_status, archive_status, \
-    last_error, retry_count, waiting_for, parties_swapped, folder, live_copy, \
+    last_error, retry_count, waiting_for, parties_swapped, hold, folder, live_copy, \
     (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
      and attempts > 0) as next_attempt_at_ms";
 
@@ -215,6 +215,7 @@ pub(super) fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
         waiting_for: optional_word(row, "waiting_for")?,
         next_attempt_at: moment(row, "next_attempt_at_ms")?,
         parties_swapped: row.get("parties_swapped")?,
+        hold: row.get("hold")?,
         folder: row.get("folder")?,
         live_copy: row.get("live_copy")?,
     })

@@ -12,6 +12,7 @@ pub struct CallId(pub(super) i64);
 
 /// A call as it stands.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a column")]
 pub struct Call {
     /// Its row.
     pub id: CallId,
@@ -57,6 +58,8 @@ pub struct Call {
     pub next_attempt_at: Option<UnixMillis>,
     /// Whether a person exchanged the two parties.
     pub parties_swapped: bool,
+    /// Whether a person holds it: it is never purged or deleted anywhere while that is so.
+    pub hold: bool,
     /// Where its files are, relative to the data folder; none before the first sound.
     pub folder: Option<String>,
     /// False when it was answered without a stream because too many calls were live.

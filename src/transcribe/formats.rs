@@ -8,7 +8,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::Segment;
 use super::conversation::{Said, turns};
+use crate::domain::CallSid;
+use crate::store::{SegmentRow, TranscriptRow};
 
 /// How a transcript is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +78,31 @@ pub struct Transcript<'a> {
     pub source: Option<&'a str>,
     /// What was said, in order.
     pub said: &'a [Said<String>],
+}
+
+/// Writes a call's conversation down as the ledger has it.
+pub fn written(call_sid: &CallSid, row: &TranscriptRow, format: Format) -> String {
+    let said: Vec<Said<String>> = row.segments.iter().map(said).collect();
+    let transcript = Transcript {
+        call_sid: Some(call_sid.as_str()),
+        language: &row.language,
+        model: &row.model,
+        source: Some(row.source.as_str()),
+        said: &said,
+    };
+    transcript.write(format)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the model's own figures are 32 bits wide")]
+fn said(row: &SegmentRow) -> Said<String> {
+    let segment = Segment {
+        start_ms: row.start_ms,
+        end_ms: row.end_ms,
+        text: row.text.clone(),
+        avg_logprob: row.avg_logprob as f32,
+        no_speech_prob: row.no_speech_prob as f32,
+    };
+    Said { speaker: row.party.to_string(), segment }
 }
 
 impl Transcript<'_> {

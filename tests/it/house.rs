@@ -24,7 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "simulate"]),
     ("hyper", &["web"]),
     ("tokio_tungstenite", &["web", "simulate"]),
-    ("reqwest", &["twilio", "simulate", "cli"]),
+    ("reqwest", &["twilio", "archive", "simulate", "cli"]),
     ("object_store", &["archive"]),
     ("hound", &["audio"]),
     ("rubato", &["audio"]),

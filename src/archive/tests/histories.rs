@@ -11,10 +11,15 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::model::Model;
 use super::server::{Lie, Server};
-use crate::archive::erase::Homes;
-use crate::archive::*;
+use crate::archive::evidence::Homes;
+use crate::archive::fingerprint::Fingerprint;
+use crate::archive::keep::{Keeper, Wanted};
+use crate::archive::proof::{Facts, Fetched, Times, may_delete};
+use crate::archive::remote::Look;
+use crate::archive::{Error, Remote};
 use crate::clock::{Clock as _, ManualClock};
 use crate::domain::{RecordingSid, StageStatus, UnixMillis};
+use crate::store::ArchiveObject;
 use crate::vault::{self, Vault};
 
 /// Histories against the store without a socket.
@@ -123,6 +128,7 @@ impl<'a> World<'a> {
         let facts = Facts {
             asked_for: rng.random_bool(0.97),
             hold: rng.random_bool(0.05),
+            fetch: Some(StageStatus::Completed),
             split: Some(StageStatus::Completed),
             transcript: Some(StageStatus::Completed),
             archive: None,

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use http_body_util::BodyExt as _;
 use object_store::client::{HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService};
 
+use super::super::Remote;
+use super::super::fingerprint::Fingerprint;
 use super::super::wire::Fault;
-use super::super::{Fingerprint, Remote};
 use super::server::Lie;
 use super::{at_once, options};
 use crate::archive::place::Place;

@@ -1,10 +1,15 @@
 use std::io::Write as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::fingerprint::PART_BYTES;
+use super::super::fingerprint::{Fingerprint, PART_BYTES};
+use super::super::remote::{Look, Shown};
 use super::super::wire::SLICE_BYTES;
 use super::server::{Lie, Server};
 use super::*;
+use crate::clock::Clock as _;
+use std::time::Duration;
+
+/// Says whether an error is the right one.
+type Is = fn(&Error) -> bool;
 
 const KEY: &str = "recordings/2026/11/21/call/cloud.wav";
 
@@ -112,7 +117,6 @@ async fn what_the_store_says_is_sorted_by_what_can_be_done() {
     let server = Server::start().await;
     let remote = Remote::open(&options(&server.endpoint), at_once()).unwrap();
     let bytes = sound(100);
-    type Is = fn(&Error) -> bool;
     let sorted: [(u16, &'static str, Is); 11] = [
         (403, "AccessDenied", |e| matches!(e, Error::Denied { .. })),
         (403, "SignatureDoesNotMatch", |e| matches!(e, Error::Denied { .. })),
@@ -166,23 +170,31 @@ async fn nothing_follows_the_store_to_a_stranger() {
 }
 
 #[tokio::test]
-async fn everything_sent_and_read_back_goes_by_the_pace_in_small_slices() {
+async fn everything_sent_and_read_back_is_throttled_in_small_slices() {
     let server = Server::start().await;
-    let (sum, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let pace: Pace = {
-        let (sum, most) = (Arc::clone(&sum), Arc::clone(&most));
-        Arc::new(move |count| {
-            sum.fetch_add(count, Ordering::SeqCst);
-            most.fetch_max(count, Ordering::SeqCst);
-            Box::pin(std::future::ready(()))
-        })
+    let clock = Arc::new(ManualClock::new(UnixMillis::new(0)));
+    let began = clock.since_boot();
+    // A second for each slice.
+    let rate = SLICE_BYTES as u64;
+    let throttle = Throttle::new(clock.clone(), Some(rate), Arc::new(|| false));
+    let remote = Remote::open(&options(&server.endpoint), throttle).unwrap();
+    let bytes = sound(SLICE_BYTES * 5);
+    let both = async {
+        put(&remote, &bytes).await.unwrap();
+        let sent = clock.since_boot();
+        look(&remote, &bytes, Look::Through).await;
+        (sent.saturating_sub(began), clock.since_boot().saturating_sub(sent))
     };
-    let remote = Remote::open(&options(&server.endpoint), pace).unwrap();
-    let bytes = sound(PART_BYTES + 5);
-    put(&remote, &bytes).await.unwrap();
-    let sent = sum.swap(0, Ordering::SeqCst);
-    assert!((bytes.len()..bytes.len() + 1000).contains(&sent), "{sent}: its sound and little else");
-    assert!(most.load(Ordering::SeqCst) <= SLICE_BYTES);
-    look(&remote, &bytes, Look::Through).await;
-    assert_eq!(sum.load(Ordering::SeqCst), bytes.len(), "what is read back shares the line");
+    let time_passes = async {
+        loop {
+            clock.advance(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+    };
+    let (sent, read) = tokio::select! {
+        took = both => took,
+        () = time_passes => unreachable!(),
+    };
+    assert!(sent >= Duration::from_secs(5), "{sent:?} for five slices sent");
+    assert!(read >= Duration::from_secs(5), "{read:?} for five slices read back");
 }

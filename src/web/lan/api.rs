@@ -13,8 +13,8 @@ use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
 use super::wire::{Call, Calls, Health, Queue, Queued, QueuedStage};
 use crate::domain::{CallSid, Stage};
-use crate::store::{Retried, SegmentRow, TranscriptRow};
-use crate::transcribe::{Format, Said, Segment, Transcript};
+use crate::store::{Retried, TranscriptRow};
+use crate::transcribe::{Format, written};
 use crate::web::health::CheckState;
 
 /// `GET /api/v1/calls`
@@ -54,7 +54,7 @@ pub(super) async fn transcript(
         return Err(why_no_transcript(&lan, &sid).await?);
     };
     lan.audit(&actor, "export", &sid, &format!("transcript.{}", format.as_str())).await?;
-    Ok(write(&sid, row, format))
+    Ok(write(&sid, &row, format))
 }
 
 async fn why_no_transcript(lan: &LanState, sid: &CallSid) -> Result<Problem, Problem> {
@@ -78,28 +78,8 @@ fn format(query: &str) -> Result<Format, Problem> {
 }
 
 /// Writes the conversation down as every part of the program does.
-fn write(sid: &CallSid, row: TranscriptRow, format: Format) -> Response {
-    let spoken: Vec<Said<String>> = row.segments.into_iter().map(said).collect();
-    let transcript = Transcript {
-        call_sid: Some(sid.as_str()),
-        language: &row.language,
-        model: &row.model,
-        source: Some(row.source.as_str()),
-        said: &spoken,
-    };
-    ([(header::CONTENT_TYPE, format.media_type())], transcript.write(format)).into_response()
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the model's own figures are 32 bits wide")]
-fn said(row: SegmentRow) -> Said<String> {
-    let segment = Segment {
-        start_ms: row.start_ms,
-        end_ms: row.end_ms,
-        text: row.text,
-        avg_logprob: row.avg_logprob as f32,
-        no_speech_prob: row.no_speech_prob as f32,
-    };
-    Said { speaker: row.party.to_string(), segment }
+fn write(sid: &CallSid, row: &TranscriptRow, format: Format) -> Response {
+    ([(header::CONTENT_TYPE, format.media_type())], written(sid, row, format)).into_response()
 }
 
 /// What may stand in the body of a retry.

@@ -1,10 +1,12 @@
-//! The stage `delete`: evidence gathered afresh, judged, and only then Twilio's copy deleted.
+//! What speaks for and against a deletion, gathered afresh: the file here read through, the
+//! archive's copy read back.
 
-use super::keep::look_here;
-use super::{
-    ArchiveObject, ArchiveSays, Error, Evidence, Facts, Keeper, Look, Remote, Times, Wanted,
-};
+use super::keep::{Keeper, Wanted, look_here};
+use super::proof::{ArchiveSays, Evidence, Facts, Times};
+use super::remote::Look;
+use super::{Error, Remote};
 use crate::domain::RecordingSid;
+use crate::store::ArchiveObject;
 use crate::vault::Vault;
 
 /// Where copies of a recording are, besides Twilio.

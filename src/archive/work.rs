@@ -1,0 +1,152 @@
+//! The stage `archive`: everything a call left, brought to the archive and shown back by it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keep::{Keeper, Wanted};
+use super::manifest::manifest;
+use super::remote::Look;
+use super::{Error, Remote};
+use crate::domain::{Stage, WaitingFor};
+use crate::pipeline::{Verdict, Work};
+use crate::store::{ArchiveObject, CallDetail, Claim, Output, Store, StoreError, TranscriptRow};
+use crate::vault::Vault;
+
+/// How often a clock that was wrong is looked at again.
+const CLOCK_AGAIN: Duration = Duration::from_mins(5);
+
+/// A transcript as it is kept beside the sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// For a program.
+    pub json: String,
+    /// For a person.
+    pub txt: String,
+}
+
+/// Writes a conversation down. How is not this room's affair.
+pub type Render = Arc<dyn Fn(&CallDetail, &TranscriptRow) -> Rendered + Send + Sync>;
+
+/// What the stage needs.
+pub struct ArchiveWorkOptions {
+    /// The ledger.
+    pub store: Store,
+    /// The recordings.
+    pub vault: Vault,
+    /// The archive; none when none is configured.
+    pub remote: Option<Remote>,
+    /// How a conversation is written down.
+    pub render: Render,
+}
+
+/// The work of the stage `archive`.
+pub struct ArchiveWork {
+    options: ArchiveWorkOptions,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("the ledger: {0}")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Archive(#[from] Error),
+}
+
+impl ArchiveWork {
+    /// Makes the stage's work.
+    pub fn new(options: ArchiveWorkOptions) -> Self {
+        Self { options }
+    }
+
+    async fn archive(&self, claim: &Claim) -> Result<Option<Vec<ArchiveObject>>, Failure> {
+        let ArchiveWorkOptions { store, vault, remote, .. } = &self.options;
+        let Some(remote) = remote else { return Ok(None) };
+        let Some(detail) = store.call(claim.call_sid()).await? else { return Ok(None) };
+        let files = files(&detail);
+        let Some(folder) = files.first().and_then(|file| file.path.rsplit_once('/')) else {
+            return Ok(None);
+        };
+        let folder = folder.0.to_owned();
+        let known = store.archive_objects(claim.call_sid()).await?;
+        let keeper = Keeper { remote, vault, known: &known, look: Look::Told };
+        let mut objects = Vec::new();
+        for file in &files {
+            let object = keeper.file(file).await?;
+            if file.sha256.is_none() {
+                store.track_hashed(file.path.clone(), object.sha256.clone()).await?;
+            }
+            objects.push(object);
+        }
+        let transcript = store.transcript(claim.call_sid()).await?;
+        if let Some(transcript) = &transcript {
+            let Rendered { json, txt } = (self.options.render)(&detail, transcript);
+            for (name, text) in [("transcript.json", json), ("transcript.txt", txt)] {
+                objects.push(keeper.bytes(&format!("{folder}/{name}"), text.into()).await?);
+            }
+        }
+        // Last: where a manifest is, everything it names is.
+        let page = manifest(&detail, transcript.as_ref(), &objects);
+        objects.push(keeper.bytes(&format!("{folder}/manifest.json"), page).await?);
+        Ok(Some(objects))
+    }
+}
+
+/// The files that a call left: Twilio's copies, then each party's.
+fn files(detail: &CallDetail) -> Vec<Wanted> {
+    let cloud = detail.cloud_recordings.iter().filter_map(|row| {
+        let (path, size_bytes) = (row.path.clone()?, row.size_bytes?);
+        Some(Wanted { path, size_bytes, sha256: row.sha256.clone() })
+    });
+    let tracks = detail.tracks.iter().filter(|track| track.samples > 0).map(|track| Wanted {
+        path: track.path.clone(),
+        size_bytes: track.size_bytes,
+        sha256: track.sha256.clone(),
+    });
+    cloud.chain(tracks).collect()
+}
+
+impl Work for ArchiveWork {
+    fn stage(&self) -> Stage {
+        Stage::Archive
+    }
+
+    /// Whatever is wrong with an archive may be put right there: it is tried for ever.
+    fn attempts_max(&self) -> Option<u32> {
+        None
+    }
+
+    fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
+        Box::pin(async move {
+            match self.archive(claim).await {
+                Ok(Some(objects)) => Verdict::Done(Output::Archived { objects }),
+                Ok(None) => Verdict::Nothing,
+                Err(Failure::Store(error)) => {
+                    Verdict::Again { why: format!("the ledger: {error}") }
+                }
+                Err(Failure::Archive(error)) => error.into(),
+            }
+        })
+    }
+}
+
+impl From<Error> for Verdict {
+    fn from(error: Error) -> Self {
+        let why = error.to_string();
+        match error {
+            Error::Unreachable { .. } => Self::Unreachable { why },
+            Error::ClockSkewed => {
+                Self::Waits { waiting_for: WaitingFor::Clock, why, after: CLOCK_AGAIN }
+            }
+            Error::Denied { .. }
+            | Error::NoBucket { .. }
+            | Error::Elsewhere { .. }
+            | Error::Altered { .. } => Self::Never { why },
+            Error::Busy { .. }
+            | Error::Refused { .. }
+            | Error::Unreadable { .. }
+            | Error::NotShown { .. } => Self::Again { why },
+        }
+    }
+}
