@@ -149,24 +149,27 @@ async fn follow(appliance: &Appliance, call_sid: &CallSid) -> Result<(), Failure
             _ => {}
         }
     }
-    let done = wait_for_transcript(appliance, &path).await?;
-    if done != "completed" {
-        return Err(Failure::Failed(format!("there is no transcript: it is {done}")));
-    }
+    wait_for_transcript(appliance, &path).await?;
     output::line("")?;
     output::say(&appliance.text(&format!("{path}/transcript?format=txt")).await?)
 }
 
-/// Waits until the call's transcript is done or cannot be made; returns its status.
-async fn wait_for_transcript(appliance: &Appliance, path: &str) -> Result<String, Failure> {
+/// Waits until the call's transcript is done; fails if it cannot be made.
+async fn wait_for_transcript(appliance: &Appliance, path: &str) -> Result<(), Failure> {
     loop {
         let call: Value = appliance.get(path).await?;
         let status = text(&call, "transcript_status");
-        if ["completed", "failed", "skipped"].contains(&status.as_str()) {
-            let why = text(&call, "last_error");
-            return Ok(if why.is_empty() { status } else { format!("{status} ({why})") });
+        match status.as_str() {
+            // Whatever else is wrong with the call is not about its transcript.
+            "completed" => return Ok(()),
+            "failed" | "skipped" => {
+                let why = text(&call, "last_error");
+                let why = if why.is_empty() { why } else { format!(" ({why})") };
+                let told = format!("there is no transcript: it is {status}{why}");
+                return Err(Failure::Failed(told));
+            }
+            _ => tokio::time::sleep(LOOK_EVERY).await,
         }
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

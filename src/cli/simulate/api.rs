@@ -51,7 +51,8 @@ impl Api {
             api_key: None,
             public_url: options.public_url.clone(),
             clock: options.clock.clone(),
-            seed: options.faults.seed,
+            // Names that no earlier session of the same appliance has seen.
+            seed: rand::random(),
         };
         let cloud = Cloud::serve(listener, own).map_err(failed)?;
         let url = cloud.url();

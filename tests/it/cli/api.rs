@@ -4,10 +4,18 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 
+#[cfg(feature = "whisper")]
+use fieldtape::{
+    clock::SystemClock,
+    simulate::cloud::{Cloud, CloudOptions},
+    twilio::{door::PublicUrl, signature::AuthToken},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{ACCOUNT, Home, TOKEN, eventually, fieldtape, fresh_call_sid, root};
+#[cfg(feature = "whisper")]
+use crate::{kept::telephone, support::PUBLIC_URL};
 
 /// The command, killed when this is dropped, and what it has printed.
 struct Simulate {
@@ -81,4 +89,43 @@ async fn the_call_can_be_found_and_fetched_once_the_outage_behind_it_is_over() {
     let ended = eventually("Ctrl-C ends it", async || simulate.child.try_wait().unwrap()).await;
     assert_eq!(ended.code(), Some(0));
     appliance.stop().await;
+}
+
+/// A Twilio of our account.
+#[cfg(feature = "whisper")]
+async fn played_api() -> Cloud {
+    let options = CloudOptions {
+        account_sid: ACCOUNT.parse().unwrap(),
+        auth_token: AuthToken::new(TOKEN).unwrap(),
+        api_key: None,
+        public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
+        clock: Arc::new(SystemClock),
+        seed: 1,
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    Cloud::serve(listener, options).unwrap()
+}
+
+#[cfg(feature = "whisper")]
+#[tokio::test]
+async fn a_call_is_followed_to_its_transcript_while_twilio_cannot_be_reached() {
+    let cloud = played_api().await;
+    let home = Home::with_speech().with("twilio.api_url", cloud.url());
+    let appliance = home.start().await;
+    eventually("the link is up", async || (!cloud.requests().is_empty()).then_some(())).await;
+    cloud.faults(|faults| faults.offline_at_call_end = true);
+    let report = appliance.play(telephone("librivox-0880.wav"), |options| {
+        options.speed = 8.0;
+        options.cloud = Some(cloud.clone());
+    });
+    let sid = report.await.call_sid;
+    eventually("the outage is noticed", async || {
+        let call = appliance.api(&format!("/calls/{sid}")).await;
+        let error = call["last_error"].as_str().unwrap_or_default();
+        error.contains("cannot be reached").then_some(())
+    })
+    .await;
+    let followed = home.run(&["calls", "follow", sid.as_str()]).await;
+    assert_eq!(followed.code, Some(0), "{followed:?}");
+    assert!(followed.out.contains("technician:"), "{followed:?}");
 }
