@@ -92,7 +92,7 @@ impl Reconciler {
                 // A link that is gone for good never returns.
                 let gone = !was_up || link.wait_for(|state| !state.is_up()).await.is_ok();
                 if !gone || link.wait_for(LinkState::is_up).await.is_err() {
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 }
             };
             tokio::select! {
@@ -215,23 +215,24 @@ impl Reconciler {
         }
         let since = self.options.clock.now().minus(RECOVERED_WITHIN);
         let recovered = self.options.store.recovered(calls, recordings, since).await;
-        let minutes = match recovered {
+        let lasted = match recovered {
             Ok(outage) => outage.map(|outage| outage.to.unwrap_or(since).since(outage.from)),
             Err(error) => {
                 tracing::error!(error = %error, "the ledger does not take what was recovered");
                 None
             }
         };
-        match minutes {
-            Some(lasted) => tracing::info!(
+        if let Some(lasted) = lasted {
+            tracing::info!(
                 event = "reconcile.recovered",
                 "{calls} calls and {recordings} recordings recovered after an outage of {} min",
                 lasted.as_secs() / 60
-            ),
-            None => tracing::info!(
+            );
+        } else {
+            tracing::info!(
                 event = "reconcile.found",
                 "Twilio knew of {calls} calls and {recordings} recordings that had not been told here"
-            ),
+            );
         }
     }
 }

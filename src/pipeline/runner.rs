@@ -249,7 +249,7 @@ async fn turned_up(link: &mut Option<watch::Receiver<LinkState>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn failed(stage: Stage, claim: &Claim, why: &str) {

@@ -213,8 +213,8 @@ async fn link(house: &House, answers: &Arc<AtomicBool>) -> Link {
     Link::open(house.store.clone(), house.clock.clone(), probe).await.unwrap()
 }
 
-fn unreachable() -> Option<Verdict> {
-    Some(Verdict::Unreachable { why: "the connection was cut".to_owned() })
+fn unreachable() -> Verdict {
+    Verdict::Unreachable { why: "the connection was cut".to_owned() }
 }
 
 #[tokio::test]
@@ -222,7 +222,7 @@ async fn one_probe_decides_whose_fault_it_is() {
     let house = House::with_a_finished_call().await;
     let answers = Arc::new(AtomicBool::new(false));
     let link = link(&house, &answers).await;
-    let runner = house.runner(vec![unreachable(), unreachable()], Some(link.clone()));
+    let runner = house.runner(vec![Some(unreachable()), Some(unreachable())], Some(link.clone()));
     let round = async || {
         let Next::Work(claim) = runner.next().await.unwrap() else { panic!("it is due") };
         runner.work_on(claim, &CancellationToken::new()).await;

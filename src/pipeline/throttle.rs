@@ -79,7 +79,7 @@ mod tests {
         clock.advance(Duration::from_millis(500));
         first.await;
         live.store(true, Ordering::SeqCst);
-        let mut second = Box::pin(throttle.take(LIVE_BYTES_PER_S as usize));
+        let mut second = Box::pin(throttle.take(usize::try_from(LIVE_BYTES_PER_S).unwrap()));
         assert!(futures_util::poll!(&mut second).is_pending());
         clock.advance(Duration::from_millis(999));
         assert!(futures_util::poll!(&mut second).is_pending(), "a live call slows it down");

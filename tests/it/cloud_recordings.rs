@@ -14,9 +14,10 @@ use fieldtape::twilio::door::PublicUrl;
 use fieldtape::twilio::signature::AuthToken;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::kept::telephone;
-use crate::speech::turns;
+use crate::speech::{status, turns};
 use crate::support::{ACCOUNT, Appliance, Home, PUBLIC_URL, TOKEN, read_wav, within};
 use crate::wer::wer;
 
@@ -49,10 +50,10 @@ async fn call_that(appliance: &Appliance, call: &CallSid, fits: impl Fn(&Value) 
     let path = format!("/api/v1/calls/{call}");
     within(DONE_WITHIN, "the call is as it should be", async || {
         let response = appliance.get(&path).await;
-        let call: Value = match response.status() == 200 {
-            true => response.json().await.unwrap(),
-            false => return None,
-        };
+        if response.status() != 200 {
+            return None;
+        }
+        let call: Value = response.json().await.unwrap();
         fits(&call).then_some(call)
     })
     .await
@@ -141,7 +142,7 @@ async fn a_stream_with_loss_and_a_hole_is_filled_from_the_copy() {
     });
     let call = options.call_sid.clone();
     let report =
-        fieldtape::simulate::run(options, sound.clone(), Default::default()).await.unwrap();
+        fieldtape::simulate::run(options, sound.clone(), CancellationToken::new()).await.unwrap();
     assert_eq!(report.troubles, []);
     check_words(&transcript(&appliance, &call).await);
     let filled = call_that(&appliance, &call, |call| {
@@ -186,7 +187,7 @@ async fn a_recording_refused_as_too_early_starts_as_soon_as_it_can_and_once() {
         let options = appliance.call_options(|options| options.cloud = Some(cloud.clone()));
         let call = options.call_sid.clone();
         let sound = telephone("librivox-0930.wav");
-        fieldtape::simulate::run(options, sound, Default::default()).await.unwrap();
+        fieldtape::simulate::run(options, sound, CancellationToken::new()).await.unwrap();
         let recordings = cloud.recordings_of(&call);
         assert_eq!(recordings.len(), 1, "exactly one");
         let began = cloud.call(&call).unwrap().started.unwrap();
@@ -215,7 +216,7 @@ async fn an_answer_that_was_lost_starts_no_second_recording() {
     let options = appliance.call_options(|options| options.cloud = Some(cloud.clone()));
     let call = options.call_sid.clone();
     let sound = telephone("librivox-0880.wav");
-    fieldtape::simulate::run(options, sound, Default::default()).await.unwrap();
+    fieldtape::simulate::run(options, sound, CancellationToken::new()).await.unwrap();
     assert_eq!(cloud.requests_for(Endpoint::StartRecording).len(), 1, "it was looked for first");
     assert_eq!(cloud.recordings_of(&call).len(), 1);
     call_that(&appliance, &call, is_its_own).await;
@@ -265,5 +266,35 @@ async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
     let none = call_that(&appliance, &absent, |call| !call["last_error"].is_null()).await;
     assert_eq!(none["last_error"], "Twilio made no recording of this call (absent, error 16104)");
     assert!(cloud.requests().iter().all(|request| request.authorised));
+    appliance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_of_a_day_costs_no_memory() {
+    if std::env::var_os("FIELDTAPE_LONG").is_none() {
+        eprintln!("skipped: a day's recording is 2.8 GB; FIELDTAPE_LONG=1 fetches it");
+        return;
+    }
+    let cloud = twilio().await;
+    let day = Duration::from_hours(24);
+    let started = SystemClock.now().minus(day);
+    let call =
+        cloud.place_call(CallScript::inbound(started, day).recorded(Media::noise(2, day, 11)));
+    cloud.faults(|faults| {
+        faults.next(1, Endpoint::Media, Fault::CutAfter(1 << 30)).next(
+            1,
+            Endpoint::Media,
+            Fault::HeaderLength(u32::MAX),
+        );
+    });
+    let home =
+        Home::new().with("twilio.api_url", cloud.url()).with("recording.rates_hz", vec![8000]);
+    let appliance = home.start().await;
+    let began = SystemClock.now();
+    let call = call_that(&appliance, &call, is_its_own).await;
+    assert_eq!(call["cloud_recordings"][0]["bytes"], 44 + 24 * 3600 * 8000_u64 * 4);
+    let peak_kib: u64 = status(appliance.pid(), "VmHWM:").trim_end_matches(" kB").parse().unwrap();
+    println!("2.8 GB in {:?}, {peak_kib} KiB at most", SystemClock.now().since(began));
+    assert!(peak_kib < 100_000, "{peak_kib} KiB");
     appliance.stop().await;
 }

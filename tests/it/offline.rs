@@ -207,7 +207,7 @@ impl House {
 async fn pass(clock: &ManualClock, time: Duration) {
     let end = clock.since_boot() + time;
     while clock.since_boot() < end {
-        clock.advance(STEP.min(end - clock.since_boot()));
+        clock.advance(STEP.min(end.saturating_sub(clock.since_boot())));
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
