@@ -211,6 +211,7 @@ impl House {
             board: self.board.clone(),
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
+            link: None,
             health,
             stopping: stop.clone(),
         };
