@@ -3,6 +3,7 @@
 use super::super::undone::{self, Reach};
 use super::super::{LanState, problem::Problem};
 use super::{Moment, words};
+use crate::domain::lasting;
 use crate::store::{Backlog, Outage};
 
 /// The line on top of the list and of the queue; empty while there is nothing to tell.
@@ -49,7 +50,7 @@ fn caught_up(outage: &Outage) -> String {
         (Some(calls), Some(recordings)) => (calls, format!(", and {recordings}")),
         (what, other) => (what.or(other).unwrap_or_default(), String::new()),
     };
-    let lasted = words::lasting(outage.to.unwrap_or(outage.from).since(outage.from));
+    let lasted = lasting(outage.to.unwrap_or(outage.from).since(outage.from));
     format!("{what} recovered after an outage of {lasted}{besides}")
 }
 

@@ -5,7 +5,7 @@ use askama::Template;
 use super::super::undone::{Reach, StageWork, Undone};
 use super::banner::Banner;
 use super::{Badge, Frame, Moment, words};
-use crate::domain::{StageStatus, UnixMillis, WaitingFor};
+use crate::domain::{StageStatus, UnixMillis, WaitingFor, lasting};
 use crate::store::{Backlog, Outage, QueueItem};
 
 /// Failed items shown, and others: more than a person goes through one by one.
@@ -115,7 +115,7 @@ impl StageLine {
         let ahead = pending + processing > 0;
         let drain = match work.drain {
             _ if !ahead => None,
-            Some(drain) => Some(format!("about {} to go", words::lasting(drain))),
+            Some(drain) => Some(format!("about {} to go", lasting(drain))),
             None if reach.is_down() && stage.needs_network() => {
                 Some("goes on when Twilio can be reached".to_owned())
             }
@@ -165,7 +165,7 @@ impl OutageLine {
             .filter(|(count, ..)| *count > 0)
             .map(|(count, one, many)| words::count(count.into(), one, many))
             .collect();
-        let lasted = words::lasting(outage.to.unwrap_or(now).since(outage.from));
+        let lasted = lasting(outage.to.unwrap_or(now).since(outage.from));
         Self {
             from: Moment::new(outage.from),
             lasted: if outage.to.is_some() { lasted } else { format!("{lasted} so far") },

@@ -1,7 +1,5 @@
 //! How the page says things: numbers, lengths, moments and reasons in words for a person.
 
-use std::time::Duration;
-
 use crate::domain::{
     Direction, EndReason, GapReason, Party, Stage, TrackSource, UnixMillis, WaitingFor,
 };
@@ -134,22 +132,6 @@ pub(super) fn count(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Writes how long something lasts, as people say it: two units at most.
-pub(super) fn lasting(time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    let two = |major: u64, major_unit: &str, minor: u64, minor_unit: &str| match minor {
-        0 => format!("{major} {major_unit}"),
-        _ => format!("{major} {major_unit} {minor} {minor_unit}"),
-    };
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, minutes) => two(hours, "h", minutes, "min"),
-        (days, hours, _) => two(days, "d", hours, "h"),
-    }
-}
-
 /// Writes a size in the unit that fits.
 pub(super) fn size(bytes: u64) -> String {
     let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
@@ -185,17 +167,6 @@ mod tests {
         assert_eq!(clock(63), "1:03");
         assert_eq!(clock(3599), "59:59");
         assert_eq!(clock(3 * 3600 + 62), "3:01:02");
-    }
-
-    #[test]
-    fn how_long_something_lasts_is_told_in_two_units_at_most() {
-        let told = |seconds| lasting(Duration::from_secs(seconds));
-        assert_eq!(told(0), "0 s");
-        assert_eq!(told(59), "59 s");
-        assert_eq!(told(119), "1 min");
-        assert_eq!(told(3600), "1 h");
-        assert_eq!(told(8 * 3600 + 12 * 60 + 30), "8 h 12 min");
-        assert_eq!(told(75 * 3600), "3 d 3 h");
     }
 
     #[test]
