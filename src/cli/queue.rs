@@ -52,6 +52,9 @@ pub(super) fn backlog(queue: &Value) -> Vec<[String; 2]> {
             facts.push(format!("oldest {oldest}"));
             facts.push(match stage["drain_s"].as_u64() {
                 Some(seconds) => format!("about {} to go", lasting(Duration::from_secs(seconds))),
+                None if queue["link"]["state"] == "down" => {
+                    "time to go not known while offline".to_owned()
+                }
                 None => "time to go not known".to_owned(),
             });
         }

@@ -17,12 +17,15 @@ function dayOf(date) {
   return new Date(date.getFullYear(), date.getMonth(), date.getDate());
 }
 
-function inWords(date) {
+// Within a sentence today goes without saying.
+function inWords(date, within) {
   const days = Math.round((dayOf(date) - dayOf(new Date())) / 86400000);
   let day = yearFormat.format(date);
-  if (days === 0 || days === -1) {
+  if (days === 0 && within) {
+    return clockFormat.format(date);
+  } else if (days === 0 || days === -1) {
     day = nearFormat.format(days, "day");
-    day = day.charAt(0).toLocaleUpperCase() + day.slice(1);
+    day = within ? day : day.charAt(0).toLocaleUpperCase() + day.slice(1);
   } else if (Math.abs(days) < 300) {
     day = dayFormat.format(date);
   }
@@ -33,7 +36,7 @@ function showTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
     if (!Number.isNaN(date.getTime())) {
-      time.textContent = inWords(date);
+      time.textContent = inWords(date, time.classList.contains("within"));
       time.title = fullFormat.format(date);
     }
   }

@@ -145,7 +145,10 @@ impl StageItem {
             retry_label: if failed { "Retry" } else { "Try now" },
             facts,
             next: waits.then(|| Moment::new(row.next_attempt_at)),
-            error: row.last_error.clone().filter(|_| row.status != StageStatus::Completed),
+            error: row
+                .last_error
+                .clone()
+                .filter(|_| row.status != StageStatus::Completed && !offline),
         }
     }
 }

@@ -85,11 +85,13 @@ fn together(stretches: &[Stretch]) -> Vec<String> {
 
 fn summed(party: Party, lengths: impl Iterator<Item = u64>, fate: &str) -> Option<String> {
     let (count, lost) = lengths.fold((0, 0), |(count, lost), length| (count + 1, lost + length));
+    let lost_ms = Samples8k::new(lost).as_millis();
     (count > 0).then(|| {
         format!(
             "{}: {} s lost in {}, {fate}.",
             words::party(party),
-            words::tenths(Samples8k::new(lost).as_millis()),
+            // One frame is 20 ms, and not nothing.
+            words::tenths(lost_ms.max(100)),
             words::count(count, "short gap", "short gaps"),
         )
     })

@@ -139,9 +139,8 @@ impl ItemLine {
         }
         facts.extend(item.waiting_for.map(|what| words::waiting(what).to_owned()));
         // What waits for the network goes on when that is back, whatever the time is.
-        let timed = item.status == StageStatus::Pending
-            && item.attempts > 0
-            && item.waiting_for != Some(WaitingFor::Network);
+        let offline = item.waiting_for == Some(WaitingFor::Network);
+        let timed = item.status == StageStatus::Pending && item.attempts > 0 && !offline;
         Self {
             sid: item.call_sid.to_string(),
             began: Moment::new(item.began_at),
@@ -149,7 +148,7 @@ impl ItemLine {
             badge: Badge { stage: words::stage(item.stage), status: item.status.as_str() },
             facts,
             next: timed.then(|| Moment::new(item.next_attempt_at)),
-            error: item.last_error.clone(),
+            error: item.last_error.clone().filter(|_| !offline),
         }
     }
 }

@@ -172,7 +172,7 @@ async fn the_page_tells_how_twilios_copy_stands() {
     let proof = "archive etag".to_owned();
     office.store.recording_deleted(recording(1), proof, at(80_000)).await.unwrap();
     let deleted = office.page_of(1).await;
-    assert!(deleted.contains("Deleted at Twilio on <time") && !deleted.contains("has it too"));
+    assert!(deleted.contains("Deleted at Twilio: <time") && !deleted.contains("has it too"));
 }
 
 #[tokio::test]

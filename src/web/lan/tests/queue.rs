@@ -130,7 +130,7 @@ async fn an_outage_is_told_while_it_lasts_and_after_it() {
     );
     for path in ["/", "/queue"] {
         let page = office.get(path).await.text().to_owned();
-        assert!(page.contains("Twilio cannot be reached since <time"), "{page}");
+        assert!(page.contains("Twilio cannot be reached since <time class=\"within\""), "{page}");
         assert!(page.contains("calls are recorded here, 1 stage waits for the network."), "{page}");
     }
     let queue = office.queue().await;
