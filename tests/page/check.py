@@ -184,6 +184,13 @@ def scenario_play(browser, args):
             seek_by_line(page, lines // 2)
             seek_by_line(page, 1)
         page.screenshot(path=args.out / f"play-{size[0]}.png")
+        page.evaluate("window.playerBefore = document.getElementById('player')")
+        news = lambda answer: answer.url == f"{args.url}/calls/{sid}"
+        with page.expect_response(news, timeout=30_000):
+            pass
+        page.wait_for_timeout(300)  # for what came to be put in
+        same = page.evaluate("window.playerBefore === document.getElementById('player')")
+        ensure(same, "looking for news made the player anew")
         before = at(page)
         page.locator(".voices label", has_text="Technician").click()
         until(lambda: at(page) > before + 0.3, "the technician alone, going on", 10)

@@ -67,6 +67,14 @@ function partsOf(root) {
   return [...root.querySelectorAll("[data-part]")];
 }
 
+// A part as text. What is for readers without script is parsed differently with one, so that it
+// would make every part that has some look changed, and the player begin anew.
+function asText(part) {
+  const copy = part.cloneNode(true);
+  copy.querySelectorAll("noscript").forEach((element) => element.remove());
+  return copy.outerHTML;
+}
+
 function putIn(fresh) {
   const offline = document.getElementById("offline");
   offline.hidden = true;
@@ -74,8 +82,9 @@ function putIn(fresh) {
   main.dataset.pollMs = fresh.getElementById("main")?.dataset.pollMs ?? "";
   for (const part of partsOf(fresh)) {
     const here = document.getElementById(part.id);
-    if (here && asSent.get(part.id) !== part.outerHTML) {
-      asSent.set(part.id, part.outerHTML);
+    const text = asText(part);
+    if (here && asSent.get(part.id) !== text) {
+      asSent.set(part.id, text);
       replacePart(here, part);
     }
   }
@@ -159,8 +168,9 @@ async function sendInPlace(event) {
     await take(await fetch(form.action, { method: "POST", body, headers: { "X-Fieldtape": "1" } }));
   } catch {
     document.getElementById("offline").hidden = false;
-    button.disabled = false;
   }
+  // Where nothing changed, it is still there.
+  button.disabled = false;
   pollLater();
 }
 
@@ -309,7 +319,7 @@ function prepare(root) {
 }
 
 for (const part of partsOf(document)) {
-  asSent.set(part.id, part.outerHTML);
+  asSent.set(part.id, asText(part));
 }
 prepare(document);
 document.addEventListener("submit", sendInPlace);
