@@ -11,6 +11,9 @@ use super::exit::Failure;
 /// How long the appliance may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long it may take to change something: it may look for Twilio before it answers.
+const CHANGE_PATIENCE: Duration = Duration::from_mins(1);
+
 /// No call is longer.
 const CALL_MAX: Duration = Duration::from_hours(24);
 
@@ -43,6 +46,36 @@ impl Appliance {
         response.text().await.map_err(|error| Failure::Failed(error.to_string()))
     }
 
+    /// Asks for text that may not be there (yet).
+    pub(super) async fn text_if_there(&self, path: &str) -> Result<Option<String>, Failure> {
+        let response = self.client.get(url(path)).send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        if response.status() == reqwest::StatusCode::CONFLICT {
+            return Ok(None);
+        }
+        let text = told(response).await?.text().await;
+        text.map(Some).map_err(|error| Failure::Failed(error.to_string()))
+    }
+
+    /// Asks for something large, piece by piece; each piece may take as long as an answer.
+    pub(super) async fn download(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let late = |_| Failure::Failed("the appliance stopped in the middle of a file".to_owned());
+        let request = self.client.get(url(path)).timeout(CALL_MAX);
+        let sent = tokio::time::timeout(PATIENCE, self.send(request));
+        let mut response = sent.await.map_err(late)??;
+        loop {
+            let chunk = tokio::time::timeout(PATIENCE, response.chunk()).await.map_err(late)?;
+            match chunk.map_err(|error| Failure::Failed(error.to_string()))? {
+                Some(bytes) => take(&bytes)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Listens to server-sent events.
     pub(super) async fn events(&self, path: &str) -> Result<Events, Failure> {
         // A call may be silent for longer than an answer may take.
@@ -56,7 +89,7 @@ impl Appliance {
         path: &str,
         body: &Value,
     ) -> Result<T, Failure> {
-        self.answer(self.client.post(url(path)).json(body)).await
+        self.answer(self.client.post(url(path)).json(body).timeout(CHANGE_PATIENCE)).await
     }
 
     async fn answer<T: DeserializeOwned>(
@@ -72,14 +105,7 @@ impl Appliance {
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, Failure> {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let problem: Value = response.json().await.unwrap_or_default();
-        let detail = problem.get("detail").and_then(Value::as_str);
-        let detail = detail.map_or_else(|| format!("HTTP {status}"), str::to_owned);
-        Err(Failure::Failed(detail))
+        told(response).await
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -121,6 +147,18 @@ impl Events {
             }
         }
     }
+}
+
+/// Takes an answer, or what the appliance says instead of one.
+async fn told(response: reqwest::Response) -> Result<reqwest::Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem: Value = response.json().await.unwrap_or_default();
+    let detail = problem.get("detail").and_then(Value::as_str);
+    let detail = detail.map_or_else(|| format!("HTTP {status}"), str::to_owned);
+    Err(Failure::Failed(detail))
 }
 
 fn url(path: &str) -> String {

@@ -1,12 +1,13 @@
-//! `fieldtape calls ls|show|follow`: the same things the page shows.
+//! `fieldtape calls ls|show|follow|swap|export`: the same things the page shows.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::admin::Appliance;
 use super::exit::Failure;
-use super::{Context, block_on, output};
+use super::{Context, block_on, export, output};
 use crate::domain::CallSid;
 
 /// How often a transcript under way is looked at.
@@ -39,6 +40,24 @@ pub(super) enum Args {
         /// The call (CA…)
         call_sid: CallSid,
     },
+    /// Swap agent and technician where they were mistaken for each other; once more swaps them back
+    Swap {
+        /// The call (CA…)
+        call_sid: CallSid,
+        /// Print the call as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a call into a folder named after it: its sound, its transcript, and a manifest with the SHA-256 of every file
+    Export {
+        /// The call (CA…)
+        call_sid: CallSid,
+        /// The folder to make that folder in
+        dir: PathBuf,
+        /// Print the manifest as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
@@ -52,7 +71,26 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         }
         Args::Show { call_sid, json } => show(&appliance, call_sid, *json),
         Args::Follow { call_sid } => block_on(follow(&appliance, call_sid)),
+        Args::Swap { call_sid, json } => swap(&appliance, call_sid, *json),
+        Args::Export { call_sid, dir, json } => {
+            let (folder, manifest) = block_on(export::export(&appliance, call_sid, dir))?;
+            if *json {
+                output::line(&manifest.to_string())
+            } else {
+                export::tell(&folder, &manifest)
+            }
+        }
     }
+}
+
+fn swap(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Failure> {
+    let path = format!("/api/v1/calls/{call_sid}/swap");
+    let call: Value = block_on(appliance.post(&path, &json!({})))?;
+    if json {
+        return output::line(&call.to_string());
+    }
+    let how = if call["parties_swapped"] == true { "swapped" } else { "as they were recorded" };
+    output::line(&format!("{call_sid}: agent and technician are {how} now"))
 }
 
 fn list(page: &Value) -> Result<(), Failure> {
@@ -111,12 +149,22 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         }
     }
     for track in call["tracks"].as_array().into_iter().flatten() {
-        let name = format!("{} {} Hz", text(track, "party"), track["rate_hz"]);
-        let gaps = track["gaps"].as_array().map_or(0, Vec::len);
+        let from = if track["source"] == "cloud" { ", Twilio's copy" } else { "" };
+        let name = format!("{} {} Hz{from}", text(track, "party"), track["rate_hz"]);
+        let count = |key: &str| track[key].as_array().map_or(0, Vec::len);
+        let (gaps, filled) = (count("gaps"), count("filled"));
+        let filled = if filled > 0 { format!(", {filled} filled") } else { String::new() };
         rows.push(vec![
             name,
-            format!("{} s, {} bytes, {gaps} gaps", track["duration_s"], track["bytes"]),
+            format!("{} s, {} bytes, {gaps} gaps{filled}", track["duration_s"], track["bytes"]),
         ]);
+    }
+    for recording in call["cloud_recordings"].as_array().into_iter().flatten() {
+        let here = if recording["url"].is_null() { "not here" } else { "here" };
+        let deleted = recording["twilio_deleted_at"].as_str();
+        let deleted = deleted.map(|at| format!(", deleted at Twilio {at}")).unwrap_or_default();
+        let status = text(recording, "status");
+        rows.push(vec![text(recording, "recording_sid"), format!("{status}, {here}{deleted}")]);
     }
     output::table(&rows)?;
     if call["transcript_status"] == "completed" {

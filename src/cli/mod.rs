@@ -9,8 +9,10 @@ mod admin;
 mod calls;
 mod check_config;
 mod exit;
+mod export;
 mod generate;
 mod output;
+mod queue;
 mod retry;
 mod run;
 mod simulate;
@@ -63,9 +65,12 @@ enum Command {
     Simulate(simulate::Args),
     /// Say how the appliance is
     Status(status::Args),
-    /// List or show calls
+    /// List, show, export or correct calls
     #[command(subcommand)]
     Calls(calls::Args),
+    /// List what is undone, or try it now
+    #[command(subcommand)]
+    Queue(queue::Args),
     /// Try failed stages again
     Retry(retry::Args),
     /// Check the configuration and say everything that is wrong with it
@@ -140,6 +145,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
+        Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),

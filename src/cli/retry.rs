@@ -35,28 +35,29 @@ async fn retry(appliance: &Appliance, sid: &str, stage: Option<Stage>) -> Result
     let answer: Value = appliance.post(&format!("/api/v1/calls/{sid}/retry"), &body).await?;
     let queued: Vec<&str> =
         answer["queued"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    output::line(&format!("{sid}: {} is tried again", queued.join(", ")))
+    output::line(&tried_again(sid, &queued))
 }
 
 async fn retry_all(appliance: &Appliance) -> Result<(), Failure> {
-    // Listed whole before any is retried: a retried call leaves the list it is paged from.
-    let mut failed = Vec::new();
-    let mut cursor = String::new();
-    loop {
-        let path = format!("/api/v1/calls?stage_status=failed&limit=200{cursor}");
-        let page: Value = appliance.get(&path).await?;
-        let calls = page["calls"].as_array().into_iter().flatten();
-        failed.extend(calls.filter_map(|call| call["call_sid"].as_str().map(str::to_owned)));
-        match page["next_cursor"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
+    let answer: Value = appliance.post("/api/v1/queue/retry", &json!({})).await?;
+    let mut calls: Vec<(&str, Vec<&str>)> = Vec::new();
+    for queued in answer["queued"].as_array().into_iter().flatten() {
+        let text = |key: &str| queued[key].as_str().unwrap_or_default();
+        match calls.last_mut() {
+            Some((sid, stages)) if *sid == text("call_sid") => stages.push(text("stage")),
+            _ => calls.push((text("call_sid"), vec![text("stage")])),
         }
     }
-    if failed.is_empty() {
+    if calls.is_empty() {
         return output::line("nothing has failed");
     }
-    for sid in failed {
-        retry(appliance, &sid, None).await?;
+    for (sid, stages) in calls {
+        output::line(&tried_again(sid, &stages))?;
     }
     Ok(())
+}
+
+fn tried_again(sid: &str, stages: &[&str]) -> String {
+    let are = if stages.len() == 1 { "is" } else { "are" };
+    format!("{sid}: {} {are} tried again", stages.join(", "))
 }

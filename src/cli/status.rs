@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::admin::Appliance;
 use super::exit::Failure;
+use super::queue::{backlog, link};
 use super::{Context, block_on, output};
 
 #[derive(Debug, clap::Args)]
@@ -31,19 +32,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         };
         rows.push(vec![text("state"), text("name"), text("detail") + &fix]);
     }
-    for stage in queue["stages"].as_array().into_iter().flatten() {
-        let count = |key: &str| stage[key].as_u64().unwrap_or(0);
-        let detail = format!(
-            "{} waiting, {} under way, {} failed",
-            count("pending"),
-            count("processing"),
-            count("failed")
-        );
-        rows.push(vec![
-            "queue".to_owned(),
-            stage["stage"].as_str().unwrap_or("?").to_owned(),
-            detail,
-        ]);
+    rows.push(vec!["link".to_owned(), "network".to_owned(), link(&queue["link"])]);
+    for [stage, detail] in backlog(&queue) {
+        rows.push(vec!["queue".to_owned(), stage, detail]);
     }
     let live = health["live_calls"].as_u64().unwrap_or(0);
     rows.push(vec!["live".to_owned(), "calls".to_owned(), live.to_string()]);

@@ -221,6 +221,7 @@ impl House {
             board: self.board.clone(),
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
+            link: self.outside.link(),
             health,
             stopping: stop.clone(),
         };

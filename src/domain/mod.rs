@@ -11,7 +11,7 @@ mod words;
 
 pub use parties::PartyMap;
 pub use sid::{AccountSid, BadSid, CallSid, RecordingSid, StreamSid};
-pub use time::{RateHz, Samples8k, UnixMillis};
+pub use time::{RateHz, Samples8k, UnixMillis, lasting};
 pub use words::{
     BadWord, Direction, DurationSource, EndReason, GapReason, Origin, Party, RecordingStatus,
     Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,

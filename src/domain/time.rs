@@ -117,3 +117,35 @@ impl Samples8k {
         self.0.saturating_sub(earlier.0)
     }
 }
+
+/// Writes how long something lasts, as people say it: two units at most.
+pub fn lasting(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    let two = |major: u64, major_unit: &str, minor: u64, minor_unit: &str| match minor {
+        0 => format!("{major} {major_unit}"),
+        _ => format!("{major} {major_unit} {minor} {minor_unit}"),
+    };
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => two(hours, "h", minutes, "min"),
+        (days, hours, _) => two(days, "d", hours, "h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_something_lasts_is_told_in_two_units_at_most() {
+        let told = |seconds| lasting(Duration::from_secs(seconds));
+        assert_eq!(told(0), "0 s");
+        assert_eq!(told(59), "59 s");
+        assert_eq!(told(119), "1 min");
+        assert_eq!(told(3600), "1 h");
+        assert_eq!(told(8 * 3600 + 12 * 60 + 30), "8 h 12 min");
+        assert_eq!(told(75 * 3600), "3 d 3 h");
+    }
+}

@@ -9,6 +9,8 @@ Scenarios:
           transcript has taken their place
   play    a finished call: playing, seeking by a line, another voice, and all that after a reload
   retry   a call with a failed stage: press Retry, wait until it is green
+  queue   what is undone, at 390 and 1280 px: press Run now, and go to a call that failed
+  swap    a finished call: swap agent and technician, and back again, while it can be played
 
 Without --call the newest call that fits is taken. Screenshots go to DIR. Exit 0: all was as it
 should be, no error in the console and nothing against the content security policy. Exit 1: not.
@@ -182,6 +184,13 @@ def scenario_play(browser, args):
             seek_by_line(page, lines // 2)
             seek_by_line(page, 1)
         page.screenshot(path=args.out / f"play-{size[0]}.png")
+        page.evaluate("window.playerBefore = document.getElementById('player')")
+        news = lambda answer: answer.url == f"{args.url}/calls/{sid}"
+        with page.expect_response(news, timeout=30_000):
+            pass
+        page.wait_for_timeout(300)  # for what came to be put in
+        same = page.evaluate("window.playerBefore === document.getElementById('player')")
+        ensure(same, "looking for news made the player anew")
         before = at(page)
         page.locator(".voices label", has_text="Technician").click()
         until(lambda: at(page) > before + 0.3, "the technician alone, going on", 10)
@@ -209,8 +218,49 @@ def scenario_retry(browser, args):
     visitor.leave()
 
 
+def scenario_queue(browser, args):
+    for size in (NARROW, WIDE):
+        visitor = Visitor(browser, size)
+        page = visitor.page
+        page.goto(args.url + "/")
+        page.get_by_role("link", name="Queue", exact=True).click()
+        expect(page.locator("h1")).to_have_text("Queue")
+        ensure("UTC" not in page.locator("main").inner_text(), "times are not in the viewer's zone")
+        page.screenshot(path=args.out / f"queue-{size[0]}.png", full_page=True)
+        with page.expect_response(lambda answer: answer.url.endswith("/queue/run")) as pressed:
+            page.get_by_role("button", name="Run now").click()
+        ensure(pressed.value.status == 303, "the button did not come back to the page")
+        expect(page.get_by_role("button", name="Run now")).to_be_enabled()
+        failed = page.locator("#items a").first
+        if failed.count():
+            failed.click()
+            expect(page.locator("#stages")).to_be_visible()
+        visitor.leave()
+
+
+def scenario_swap(browser, args):
+    fits = lambda call: call["transcript_status"] == "completed" and call["tracks"]
+    sid = find(args, "&status=completed", fits, "with sound and words")
+    visitor = Visitor(browser, NARROW)
+    page = visitor.page
+    page.goto(f"{args.url}/calls/{sid}")
+    speakers = lambda: page.locator("#conversation .speaker").all_inner_texts()
+    before = speakers()
+    for expected in ("swapped", "as before"):
+        page.get_by_role("button", name="Swap agent and technician").click()
+        changed = expected == "swapped"
+        until(lambda: (speakers() != before) == changed, f"the speakers {expected}", 10)
+        told = page.get_by_text("Agent and technician were swapped by hand.")
+        expect(told).to_have_count(1 if changed else 0)
+        if changed:
+            page.screenshot(path=args.out / "swap.png", full_page=True)
+        seek_by_line(page, 1)
+    visitor.leave()
+
+
 SCENARIOS = {
     "list": scenario_list, "live": scenario_live, "play": scenario_play, "retry": scenario_retry,
+    "queue": scenario_queue, "swap": scenario_swap,
 }
 
 

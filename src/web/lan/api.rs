@@ -11,7 +11,8 @@ use super::LanState;
 use super::gate::Actor;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
-use super::wire::{Call, Calls, Health, Queue, Queued, QueuedStage};
+use super::undone::{Hurried, Reach, Undone};
+use super::wire::{AllQueued, Call, Calls, Health, Queue, Queued, Run};
 use crate::domain::{CallSid, Stage};
 use crate::store::{Retried, TranscriptRow};
 use crate::transcribe::{Format, written};
@@ -38,7 +39,7 @@ pub(super) async fn call(
     Path(sid): Path<String>,
 ) -> Result<Json<Call>, Problem> {
     let detail = lan.store.call(&call_sid(&sid)?).await?;
-    Ok(Json(detail.ok_or_else(|| Problem::not_found("no such call"))?.into()))
+    Ok(Json(detail.ok_or_else(no_such_call)?.into()))
 }
 
 /// `GET /api/v1/calls/{call_sid}/transcript`
@@ -53,13 +54,13 @@ pub(super) async fn transcript(
     let Some(row) = lan.store.transcript(&sid).await? else {
         return Err(why_no_transcript(&lan, &sid).await?);
     };
-    lan.audit(&actor, "export", &sid, &format!("transcript.{}", format.as_str())).await?;
+    lan.audit(&actor, "export", Some(&sid), &format!("transcript.{}", format.as_str())).await?;
     Ok(write(&sid, &row, format))
 }
 
 async fn why_no_transcript(lan: &LanState, sid: &CallSid) -> Result<Problem, Problem> {
     let Some(detail) = lan.store.call(sid).await? else {
-        return Ok(Problem::not_found("no such call"));
+        return Ok(no_such_call());
     };
     let status = detail.call.transcript_status;
     Ok(Problem::not_yet(match detail.call.last_error {
@@ -119,12 +120,12 @@ pub(super) async fn again(
     match lan.store.retry(sid.clone(), stage, lan.clock.now()).await? {
         Retried::Queued(stages) => {
             let names: Vec<&str> = stages.iter().map(|stage| stage.as_str()).collect();
-            lan.audit(actor, "retry", &sid, &names.join(" ")).await?;
+            lan.audit(actor, "retry", Some(&sid), &names.join(" ")).await?;
             lan.due.ring();
             Ok(stages)
         }
         Retried::NothingFailed => Err(Problem::not_yet("nothing of this call waits for a retry")),
-        Retried::UnknownCall => Err(Problem::not_found("no such call")),
+        Retried::UnknownCall => Err(no_such_call()),
     }
 }
 
@@ -136,8 +137,71 @@ pub(super) async fn health(State(lan): State<LanState>) -> Json<Health> {
 /// `GET /api/v1/queue`
 pub(super) async fn queue(State(lan): State<LanState>) -> Result<Json<Queue>, Problem> {
     let live_calls = lan.health.borrow().live_calls;
-    let backlog = lan.store.backlog().await?;
-    Ok(Json(Queue { live_calls, stages: backlog.into_iter().map(QueuedStage::from).collect() }))
+    Ok(Json(Queue::new(live_calls, Undone::gather(&lan).await?)))
+}
+
+/// `POST /api/v1/queue/run`
+pub(super) async fn run_queue(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+) -> Result<(StatusCode, Json<Run>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(hurry(&lan, &actor).await?.into())))
+}
+
+/// Makes everything that is pending due now, and looks whether the outside is there.
+pub(super) async fn hurry(lan: &LanState, actor: &Actor) -> Result<Hurried, Problem> {
+    let stages = lan.store.hurry(lan.clock.now()).await?;
+    lan.audit(actor, "run-queue", None, &format!("{stages} stages")).await?;
+    lan.due.ring();
+    if let Some(link) = &lan.link {
+        // A change is written down, and those who wait for it hear of it, within this.
+        link.check().await;
+    }
+    Ok(Hurried { stages, reach: Reach::look(lan).await? })
+}
+
+/// `POST /api/v1/queue/retry`
+pub(super) async fn retry_all(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+) -> Result<(StatusCode, Json<AllQueued>), Problem> {
+    Ok((StatusCode::ACCEPTED, Json(all_again(&lan, &actor).await?.into())))
+}
+
+/// Makes every failed stage due again, and says so in the audit trail.
+pub(super) async fn all_again(
+    lan: &LanState,
+    actor: &Actor,
+) -> Result<Vec<(CallSid, Stage)>, Problem> {
+    let again = lan.store.retry_all_failed(lan.clock.now()).await?;
+    if !again.is_empty() {
+        lan.audit(actor, "retry-all-failed", None, &format!("{} stages", again.len())).await?;
+        lan.due.ring();
+    }
+    Ok(again)
+}
+
+/// `POST /api/v1/calls/{call_sid}/swap`
+pub(super) async fn swap(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(sid): Path<String>,
+) -> Result<Json<Call>, Problem> {
+    let sid = call_sid(&sid)?;
+    exchange(&lan, &actor, &sid).await?;
+    let detail = lan.store.call(&sid).await?;
+    Ok(Json(detail.ok_or_else(no_such_call)?.into()))
+}
+
+/// Exchanges a call's two parties; the ledger puts it into the audit trail itself.
+pub(super) async fn exchange(lan: &LanState, actor: &Actor, sid: &CallSid) -> Result<(), Problem> {
+    let now = lan.clock.now();
+    let swapped = lan.store.swap_parties(sid.clone(), actor.0.to_owned(), now).await?;
+    swapped.map(|_| ()).ok_or_else(no_such_call)
+}
+
+fn no_such_call() -> Problem {
+    Problem::not_found("no such call")
 }
 
 /// `GET /healthz`: somebody is at home.

@@ -16,6 +16,7 @@ mod pages;
 mod problem;
 mod query;
 mod sound;
+mod undone;
 mod wire;
 
 use std::path::PathBuf;
@@ -39,7 +40,7 @@ use self::problem::Problem;
 use super::health::Health;
 use crate::clock::SharedClock;
 use crate::domain::CallSid;
-use crate::pipeline::Due;
+use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::LiveBoard;
 
@@ -62,6 +63,8 @@ pub struct LanState {
     pub clock: SharedClock,
     /// Rung when a stage has been made due.
     pub due: Due,
+    /// The link to the outside, where something needs it.
+    pub link: Option<Link>,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
     /// Cancelled when the appliance stops, so that live streams end.
@@ -74,14 +77,14 @@ impl LanState {
         &self,
         actor: &Actor,
         action: &str,
-        call_sid: &CallSid,
+        call_sid: Option<&CallSid>,
         detail: &str,
     ) -> Result<(), Problem> {
         let entry = AuditEntry {
             at: self.clock.now(),
             actor: actor.0.to_owned(),
             action: action.to_owned(),
-            call_sid: Some(call_sid.clone()),
+            call_sid: call_sid.cloned(),
             detail: Some(detail.to_owned()),
         };
         Ok(self.store.audit(entry).await?)
@@ -120,12 +123,15 @@ fn api_routes() -> Router<LanState> {
         .route("/audio/{name}", get(sound::audio))
         .route("/recordings/{name}", get(sound::recording))
         .route("/retry", post(api::retry))
+        .route("/swap", post(api::swap))
         .route("/live", get(live::live));
     Router::new()
         .route("/api/v1/calls", get(api::calls))
         .nest("/api/v1/calls/{call_sid}", call)
         .route("/api/v1/health", get(api::health))
         .route("/api/v1/queue", get(api::queue))
+        .route("/api/v1/queue/run", post(api::run_queue))
+        .route("/api/v1/queue/retry", post(api::retry_all))
 }
 
 fn page_routes() -> Router<LanState> {
@@ -133,6 +139,10 @@ fn page_routes() -> Router<LanState> {
         .route("/", get(pages::list))
         .route("/calls/{call_sid}", get(pages::call))
         .route("/calls/{call_sid}/retry", post(pages::retry))
+        .route("/calls/{call_sid}/swap", post(pages::swap))
+        .route("/queue", get(pages::queue))
+        .route("/queue/run", post(pages::run_queue))
+        .route("/queue/retry", post(pages::retry_all))
 }
 
 /// What tells nothing about any call.

@@ -17,12 +17,15 @@ function dayOf(date) {
   return new Date(date.getFullYear(), date.getMonth(), date.getDate());
 }
 
-function inWords(date) {
+// Within a sentence today goes without saying.
+function inWords(date, within) {
   const days = Math.round((dayOf(date) - dayOf(new Date())) / 86400000);
   let day = yearFormat.format(date);
-  if (days === 0 || days === -1) {
+  if (days === 0 && within) {
+    return clockFormat.format(date);
+  } else if (days === 0 || days === -1) {
     day = nearFormat.format(days, "day");
-    day = day.charAt(0).toLocaleUpperCase() + day.slice(1);
+    day = within ? day : day.charAt(0).toLocaleUpperCase() + day.slice(1);
   } else if (Math.abs(days) < 300) {
     day = dayFormat.format(date);
   }
@@ -33,7 +36,7 @@ function showTimes(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
     if (!Number.isNaN(date.getTime())) {
-      time.textContent = inWords(date);
+      time.textContent = inWords(date, time.classList.contains("within"));
       time.title = fullFormat.format(date);
     }
   }
@@ -64,6 +67,14 @@ function partsOf(root) {
   return [...root.querySelectorAll("[data-part]")];
 }
 
+// A part as text. What is for readers without script is parsed differently with one, so that it
+// would make every part that has some look changed, and the player begin anew.
+function asText(part) {
+  const copy = part.cloneNode(true);
+  copy.querySelectorAll("noscript").forEach((element) => element.remove());
+  return copy.outerHTML;
+}
+
 function putIn(fresh) {
   const offline = document.getElementById("offline");
   offline.hidden = true;
@@ -71,8 +82,9 @@ function putIn(fresh) {
   main.dataset.pollMs = fresh.getElementById("main")?.dataset.pollMs ?? "";
   for (const part of partsOf(fresh)) {
     const here = document.getElementById(part.id);
-    if (here && asSent.get(part.id) !== part.outerHTML) {
-      asSent.set(part.id, part.outerHTML);
+    const text = asText(part);
+    if (here && asSent.get(part.id) !== text) {
+      asSent.set(part.id, text);
       replacePart(here, part);
     }
   }
@@ -156,8 +168,9 @@ async function sendInPlace(event) {
     await take(await fetch(form.action, { method: "POST", body, headers: { "X-Fieldtape": "1" } }));
   } catch {
     document.getElementById("offline").hidden = false;
-    button.disabled = false;
   }
+  // Where nothing changed, it is still there.
+  button.disabled = false;
   pollLater();
 }
 
@@ -306,7 +319,7 @@ function prepare(root) {
 }
 
 for (const part of partsOf(document)) {
-  asSent.set(part.id, part.outerHTML);
+  asSent.set(part.id, asText(part));
 }
 prepare(document);
 document.addEventListener("submit", sendInPlace);

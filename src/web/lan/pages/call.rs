@@ -4,9 +4,11 @@ use askama::Template;
 
 use super::super::sound::playable;
 use super::super::wire::rfc3339;
-use super::conversation::{Conversation, Turn, is_shown};
-use super::{Badge, Frame, list, words};
-use crate::domain::{Direction, Party, RecordingStatus, Samples8k, StageStatus, UnixMillis};
+use super::conversation::{Conversation, Turn};
+use super::copies::{CopyItem, copies};
+use super::losses::losses;
+use super::{Badge, Frame, Moment, list, words};
+use crate::domain::{Direction, Party, RecordingStatus, StageStatus, WaitingFor};
 use crate::store::{CallDetail, StageRow, TranscriptRow};
 
 /// Pause between two polls of the page while something is under way, and while nothing is.
@@ -33,15 +35,11 @@ pub(super) struct CallPage {
     stages: Vec<StageItem>,
     remarks: Vec<String>,
     voices: Vec<Voice>,
+    /// Changes when what the voices' addresses give does.
+    sound_state: String,
+    copies: Vec<CopyItem>,
     why_silent: &'static str,
     conversation: Conversation,
-}
-
-/// A moment, for a machine and for a reader without script.
-#[derive(Debug)]
-struct Moment {
-    iso: String,
-    utc: String,
 }
 
 struct StageItem {
@@ -73,6 +71,8 @@ impl CallPage {
         };
         let number: String =
             form_urlencoded::byte_serialize(call.technician_address().as_bytes()).collect();
+        let conversation = Conversation::new(detail, transcript);
+        let losses = losses(detail, conversation.state() == "final");
         Self {
             frame,
             sid: call.call_sid.to_string(),
@@ -88,21 +88,22 @@ impl CallPage {
             end: call.end_reason.map(words::end),
             badges: list::badges(call),
             stages: stages(detail),
-            remarks: remarks(detail),
+            remarks: remarks(detail).into_iter().chain(losses).collect(),
             voices: voices(detail),
+            sound_state: format!("{}-{}", u8::from(call.parties_swapped), detail.fills.len()),
+            copies: copies(detail),
             why_silent: why_silent(detail),
-            conversation: Conversation::new(detail, transcript),
+            conversation,
         }
     }
 
     fn is_playable(&self) -> bool {
         !self.voices.is_empty()
     }
-}
 
-impl Moment {
-    fn new(moment: UnixMillis) -> Self {
-        Self { iso: rfc3339(moment), utc: words::utc(moment) }
+    /// Says whether there is something in which two parties could be mistaken for each other.
+    fn can_swap(&self) -> bool {
+        !self.live && (self.is_playable() || self.conversation.state() == "final")
     }
 }
 
@@ -129,7 +130,9 @@ fn stages(detail: &CallDetail) -> Vec<StageItem> {
 impl StageItem {
     fn new(row: &StageRow) -> Self {
         let tried = row.attempts > 0 || row.waiting_for.is_some();
-        let waits = row.status == StageStatus::Pending && tried;
+        // What waits for the network goes on by itself when that is back, and not before.
+        let offline = row.waiting_for == Some(WaitingFor::Network);
+        let waits = row.status == StageStatus::Pending && tried && !offline;
         let failed = row.status == StageStatus::Failed;
         let mut facts = Vec::new();
         if row.attempts > 1 || (row.attempts > 0 && (waits || failed)) {
@@ -142,7 +145,10 @@ impl StageItem {
             retry_label: if failed { "Retry" } else { "Try now" },
             facts,
             next: waits.then(|| Moment::new(row.next_attempt_at)),
-            error: row.last_error.clone().filter(|_| row.status != StageStatus::Completed),
+            error: row
+                .last_error
+                .clone()
+                .filter(|_| row.status != StageStatus::Completed && !offline),
         }
     }
 }
@@ -164,21 +170,8 @@ fn remarks(detail: &CallDetail) -> Vec<String> {
                 .to_owned(),
         );
     }
-    for party in Party::ALL {
-        let short = detail.gaps.iter().filter(|gap| gap.party == *party && !is_shown(gap));
-        let (count, lost) =
-            short.fold((0, 0), |(count, lost), gap| (count + 1, lost + gap.end.since(gap.start)));
-        if count > 0 {
-            remarks.push(format!(
-                "{}: {} s lost in {}, kept as silence.",
-                words::party(*party),
-                words::tenths(Samples8k::new(lost).as_millis()),
-                words::count(count, "short gap", "short gaps"),
-            ));
-        }
-    }
     if detail.call.parties_swapped {
-        remarks.push("The two parties were exchanged by hand.".to_owned());
+        remarks.push("Agent and technician were swapped by hand.".to_owned());
     }
     if !detail.call.clock_synced {
         remarks
@@ -190,7 +183,7 @@ fn remarks(detail: &CallDetail) -> Vec<String> {
 fn voices(detail: &CallDetail) -> Vec<Voice> {
     let base = format!("/api/v1/calls/{}/audio", detail.call.call_sid);
     let one = |party: Party| {
-        playable(detail, Some(party)).then(|| Voice {
+        playable(detail, party).then(|| Voice {
             label: words::party(party),
             url: format!("{base}/{party}_8000Hz.wav"),
         })
@@ -205,6 +198,9 @@ fn voices(detail: &CallDetail) -> Vec<Voice> {
 fn why_silent(detail: &CallDetail) -> &'static str {
     match detail.call.recording_status {
         _ if detail.call.is_live() => "The recording can be played when the call has ended.",
+        _ if detail.cloud_recordings.iter().any(|row| row.path.is_some()) => {
+            "The voices have not been taken out of Twilio's copy yet; the copy itself can be played."
+        }
         RecordingStatus::Pending => "Nothing was said, so there is nothing to play.",
         RecordingStatus::Recording => "The recording has not come from Twilio yet.",
         RecordingStatus::Completed => "The recording holds no sound.",

@@ -60,8 +60,10 @@ impl Conversation {
             return Self::Nothing { text: "Nobody spoke in this call.".to_owned() };
         }
         let mut remarks = vec![format!(
-            "Written down on this appliance by the model {}, language {}.",
-            transcript.model, transcript.language
+            "Written down on this appliance from {} by the model {}, language {}.",
+            words::source(transcript.source),
+            transcript.model,
+            transcript.language
         )];
         if transcript.dropped > 0 {
             remarks.push(format!(

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::super::query::ListQuery;
 use super::super::wire::rfc3339;
+use super::banner::Banner;
 use super::{Badge, Frame, words};
 use crate::domain::{Direction, RecordingStatus, StageStatus};
 use crate::store::{Backlog, Call, CallPage, Cursor};
@@ -13,6 +14,7 @@ use crate::store::{Backlog, Call, CallPage, Cursor};
 #[template(path = "list.html")]
 pub(super) struct ListPage {
     frame: Frame,
+    banner: Banner,
     rows: Vec<Row>,
     filter: Option<String>,
     work: Vec<Work>,
@@ -46,6 +48,7 @@ struct Work {
 impl ListPage {
     pub(super) fn new(
         frame: Frame,
+        banner: Banner,
         page: &CallPage,
         asked: &ListQuery,
         query: &str,
@@ -53,6 +56,7 @@ impl ListPage {
     ) -> Self {
         Self {
             frame,
+            banner,
             rows: page.calls.iter().map(Row::new).collect(),
             filter: describe(asked),
             work: backlog.iter().flat_map(work).collect(),

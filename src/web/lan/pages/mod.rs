@@ -3,9 +3,13 @@
 //! Every element with `data-part` may change while somebody looks. The script asks for the page
 //! again and puts in the parts that differ; an unchanged page is answered with 304.
 
+mod banner;
 mod call;
 mod conversation;
+mod copies;
 mod list;
+mod losses;
+mod queue;
 mod words;
 
 use askama::Template;
@@ -15,10 +19,15 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::{Extension, body::Bytes};
 use tracing::error;
 
+use self::banner::Banner;
 use super::gate::Actor;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
+use super::undone::{Reach, Undone};
+use super::wire::rfc3339;
 use super::{LanState, api, assets};
+use crate::domain::UnixMillis;
+use crate::store::Backlog;
 use crate::web::health::{CheckState, Health};
 
 /// What stands around every page.
@@ -74,6 +83,19 @@ struct Badge {
     status: &'static str,
 }
 
+/// A moment, for a machine and for a reader without script.
+#[derive(Debug)]
+struct Moment {
+    iso: String,
+    utc: String,
+}
+
+impl Moment {
+    fn new(moment: UnixMillis) -> Self {
+        Self { iso: rfc3339(moment), utc: words::utc(moment) }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "problem.html")]
 struct ProblemPage<'a> {
@@ -97,8 +119,9 @@ pub(super) async fn list(
     let asked = ListQuery::parse(&query)?;
     let page = lan.store.calls(asked.filter.clone(), asked.cursor, asked.limit).await?;
     let backlog = lan.store.backlog().await?;
+    let banner = Banner::look(&lan, &Reach::look(&lan).await?, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow());
-    Ok(html(&headers, &list::ListPage::new(frame, &page, &asked, &query, &backlog)))
+    Ok(html(&headers, &list::ListPage::new(frame, banner, &page, &asked, &query, &backlog)))
 }
 
 /// `GET /calls/{call_sid}`
@@ -123,17 +146,59 @@ pub(super) async fn retry(
     body: Bytes,
 ) -> Result<Redirect, PageProblem> {
     let sid = call_sid(&sid)?;
-    let stage = form_urlencoded::parse(&body)
-        .find(|(key, _)| key == "stage")
-        .map(|(_, stage)| word("stage", &stage))
-        .transpose()?;
-    let back = Redirect::to(&format!("/calls/{sid}"));
+    let field = |name: &str| form_urlencoded::parse(&body).find(|(key, _)| key == name);
+    let stage = field("stage").map(|(_, stage)| word("stage", &stage)).transpose()?;
+    let back = match field("back") {
+        Some((_, page)) if page == "queue" => Redirect::to("/queue"),
+        _ => Redirect::to(&format!("/calls/{sid}")),
+    };
     match api::again(&lan, &actor, sid, stage).await {
         Ok(_) => Ok(back),
         // Pressed twice, or done in the meantime: the page shows how it stands.
         Err(problem) if problem.status() == StatusCode::CONFLICT => Ok(back),
         Err(problem) => Err(problem.into()),
     }
+}
+
+/// `POST /calls/{call_sid}/swap`: the other button on a call's page.
+pub(super) async fn swap(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(sid): Path<String>,
+) -> Result<Redirect, PageProblem> {
+    let sid = call_sid(&sid)?;
+    api::exchange(&lan, &actor, &sid).await?;
+    Ok(Redirect::to(&format!("/calls/{sid}")))
+}
+
+/// `GET /queue`
+pub(super) async fn queue(
+    State(lan): State<LanState>,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let undone = Undone::gather(&lan).await?;
+    let backlog: Vec<Backlog> = undone.stages.iter().map(|work| work.backlog).collect();
+    let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
+    let frame = Frame::new(&lan.health.borrow());
+    Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
+}
+
+/// `POST /queue/run`: the button on the queue's page.
+pub(super) async fn run_queue(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+) -> Result<Redirect, PageProblem> {
+    api::hurry(&lan, &actor).await?;
+    Ok(Redirect::to("/queue"))
+}
+
+/// `POST /queue/retry`: the other button on the queue's page.
+pub(super) async fn retry_all(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+) -> Result<Redirect, PageProblem> {
+    api::all_again(&lan, &actor).await?;
+    Ok(Redirect::to("/queue"))
 }
 
 /// The one page that an address on the network shows while nobody can log in.

@@ -1,6 +1,8 @@
 //! How the page says things: numbers, lengths, moments and reasons in words for a person.
 
-use crate::domain::{Direction, EndReason, GapReason, Party, Stage, UnixMillis, WaitingFor};
+use crate::domain::{
+    Direction, EndReason, GapReason, Party, Stage, TrackSource, UnixMillis, WaitingFor,
+};
 use crate::store::Call;
 
 /// Writes a telephone number or name the way people read it.
@@ -103,6 +105,16 @@ pub(super) const fn party(party: Party) -> &'static str {
     }
 }
 
+/// Names a copy of a call's sound.
+pub(super) const fn source(source: TrackSource) -> &'static str {
+    match source {
+        TrackSource::Stream => "what was heard live",
+        TrackSource::Cloud => "Twilio's copy",
+        TrackSource::Microphone => "the microphone",
+        TrackSource::Browser => "the agent's browser",
+    }
+}
+
 /// Names a stage.
 pub(super) const fn stage(stage: Stage) -> &'static str {
     match stage {
@@ -118,6 +130,16 @@ pub(super) const fn stage(stage: Stage) -> &'static str {
 /// Counts things.
 pub(super) fn count(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
+}
+
+/// Writes a size in the unit that fits.
+pub(super) fn size(bytes: u64) -> String {
+    let tenths = |unit: u64| format!("{}.{}", bytes / unit, bytes % unit * 10 / unit);
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1000)),
+        1_000_000..1_000_000_000 => format!("{} MB", tenths(1_000_000)),
+        _ => format!("{} GB", tenths(1_000_000_000)),
+    }
 }
 
 /// Writes milliseconds as seconds with one digit after the point.
@@ -145,5 +167,12 @@ mod tests {
         assert_eq!(clock(63), "1:03");
         assert_eq!(clock(3599), "59:59");
         assert_eq!(clock(3 * 3600 + 62), "3:01:02");
+    }
+
+    #[test]
+    fn sizes_have_the_unit_that_fits() {
+        assert_eq!(size(44), "1 kB");
+        assert_eq!(size(2_016_044), "2.0 MB");
+        assert_eq!(size(2_790_000_000), "2.7 GB");
     }
 }

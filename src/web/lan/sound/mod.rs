@@ -1,6 +1,7 @@
 //! Sealed sound on its way to a player: ranges, HEAD, and a line in the audit trail before the
 //! first byte.
 
+mod named;
 mod range;
 mod timeline;
 
@@ -18,6 +19,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tracing::error;
 
+pub(super) use self::named::name;
+
+use self::named::{Named, What};
 use self::range::Wanted;
 use self::timeline::{Piece, Timeline};
 use super::LanState;
@@ -25,60 +29,15 @@ use super::assets::{FNV_BASIS, fnv1a};
 use super::gate::Actor;
 use super::problem::Problem;
 use super::query::call_sid;
-use crate::domain::{CallSid, Party, RateHz, RecordingSid, RecordingStatus};
+use crate::domain::{CallSid, Party, RecordingSid, RecordingStatus};
 use crate::store::{CallDetail, TrackRow};
 
 /// Bytes made at once: four seconds of 8 kHz, few enough to be made between two frames.
 const CHUNK_BYTES: u64 = 64 * 1024;
 
-/// Which sound of a call an address names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Named {
-    /// None: both together.
-    party: Option<Party>,
-    /// None: all parts, each in its place.
-    part_no: Option<u32>,
-    rate: RateHz,
-}
-
-impl Named {
-    /// Reads `mixed.wav`, `technician_8000Hz.wav`, `agent_16000.wav` or `agent-2_8000Hz.wav`.
-    fn parse(name: &str) -> Option<Self> {
-        let name = name.strip_suffix(".wav")?;
-        if name == "mixed" {
-            return Some(Self { party: None, part_no: None, rate: RateHz::Hz8000 });
-        }
-        let (voice, rate) = name.split_once('_')?;
-        let rate = RateHz::from_hz(rate.strip_suffix("Hz").unwrap_or(rate).parse().ok()?)?;
-        let (party, part_no) = match voice.split_once('-') {
-            Some((party, part_no)) => (party, Some(part_no.parse().ok()?)),
-            None => (voice, None),
-        };
-        Some(Self { party: Some(party.parse().ok()?), part_no, rate })
-    }
-
-    /// Picks its files. One copy only, should there be several: two of the same voice are an echo.
-    fn pick(self, tracks: &[TrackRow]) -> Vec<&TrackRow> {
-        let of_party = |party: Party| {
-            let source = tracks.iter().filter(|track| track.party == party).map(|t| t.source).min();
-            tracks.iter().filter(move |track| {
-                track.party == party
-                    && Some(track.source) == source
-                    && track.rate == self.rate
-                    && track.samples > 0
-                    && self.part_no.is_none_or(|part_no| part_no == track.part_no)
-            })
-        };
-        match self.party {
-            Some(party) => of_party(party).collect(),
-            None => Party::ALL.iter().flat_map(|party| of_party(*party)).collect(),
-        }
-    }
-}
-
 /// Which voices of a call can be played now.
-pub(super) fn playable(detail: &CallDetail, party: Option<Party>) -> bool {
-    let named = Named { party, part_no: None, rate: RateHz::Hz8000 };
+pub(super) fn playable(detail: &CallDetail, party: Party) -> bool {
+    let named = Named::voice(party);
     !detail.call.is_live() && !named.pick(&detail.tracks).is_empty()
 }
 
@@ -94,7 +53,7 @@ pub(super) async fn audio(
     let sid = call_sid(&sid)?;
     let named = Named::parse(&name).ok_or_else(|| {
         let detail = "sound is named mixed.wav, or like technician_8000Hz.wav: the party, and \
-                      8000 or 16000";
+                      8000 or 16000; a file by itself like technician-cloud_8000Hz.wav";
         Problem::not_found(detail)
     })?;
     let detail = known_call(&state, &sid).await?;
@@ -112,9 +71,15 @@ pub(super) async fn audio(
             }
         });
     }
-    let (pieces, etag) = place(&state.data_dir, &tracks, named)?;
-    let open = move || Timeline::open(named.rate, pieces).map(Sound::Timeline);
-    let sound = opened(open, &sid).await?;
+    let etag = etag(&tracks);
+    let sound = if let (What::File { .. }, [track]) = (named.what, &tracks[..]) {
+        let path = inside(&state.data_dir, &track.path)?;
+        let least_bytes = track.size_bytes;
+        opened(move || Sound::file(&path, least_bytes), &sid).await?
+    } else {
+        let pieces = place(&state.data_dir, &tracks, named)?;
+        opened(move || Timeline::open(named.rate, pieces).map(Sound::Timeline), &sid).await?
+    };
     let request = Request { method, headers, query, etag, name, call_sid: sid };
     request.answer(&state, &actor, sound).await
 }
@@ -138,12 +103,8 @@ pub(super) async fn recording(
         return Err(Problem::not_yet("the recording has not been fetched from Twilio"));
     };
     let path = inside(&state.data_dir, path)?;
-    let open = move || {
-        let file = File::open(path)?;
-        let len_bytes = file.metadata()?.len();
-        Ok(Sound::File { file, len_bytes })
-    };
-    let sound = opened(open, &sid).await?;
+    let least_bytes = row.size_bytes.unwrap_or(0);
+    let sound = opened(move || Sound::file(&path, least_bytes), &sid).await?;
     let etag = format!("\"{}-{}\"", row.recording_sid, sound.len_bytes());
     let request = Request { method, headers, query, etag, name, call_sid: sid };
     request.answer(&state, &actor, sound).await
@@ -154,22 +115,29 @@ async fn known_call(state: &LanState, call_sid: &CallSid) -> Result<CallDetail, 
     detail.ok_or_else(|| Problem::not_found("no such call"))
 }
 
-/// Finds the tracks' files and places. A part asked for by its number is that file alone.
-fn place(
-    data_dir: &Path,
-    tracks: &[&TrackRow],
-    named: Named,
-) -> Result<(Vec<Piece>, String), Problem> {
-    let mut etag = FNV_BASIS;
-    let mut pieces = Vec::with_capacity(tracks.len());
-    for track in tracks {
-        let alone = named.part_no.is_some();
-        let origin = if alone { 0 } else { track.origin.at(named.rate) };
-        let path = inside(data_dir, &track.path)?;
-        etag = fnv1a(format!("{} {origin} {}\n", track.path, track.samples).as_bytes(), etag);
-        pieces.push(Piece { path, origin, samples: track.samples });
-    }
-    Ok((pieces, format!("\"{etag:016x}\"")))
+/// Finds the tracks' files and places. What lies before the call's first sample is not of the call.
+fn place(data_dir: &Path, tracks: &[&TrackRow], named: Named) -> Result<Vec<Piece>, Problem> {
+    let place = |track: &&TrackRow| {
+        let skip = track.lead.at(named.rate).min(track.samples);
+        Ok(Piece {
+            path: inside(data_dir, &track.path)?,
+            origin: track.origin.at(named.rate),
+            skip,
+            samples: track.samples - skip,
+        })
+    };
+    tracks.iter().map(place).collect()
+}
+
+/// Names the present state of these files together: another place, length or content is another.
+fn etag(tracks: &[&TrackRow]) -> String {
+    let etag = tracks.iter().fold(FNV_BASIS, |etag, track| {
+        let TrackRow { path, origin, lead, samples, sha256, .. } = track;
+        let (origin, lead) = (origin.get(), lead.get());
+        let sha256 = sha256.as_deref().unwrap_or_default();
+        fnv1a(format!("{path} {origin} {lead} {samples} {sha256}\n").as_bytes(), etag)
+    });
+    format!("\"{etag:016x}\"")
 }
 
 /// Makes a path of the ledger absolute. The ledger only holds paths that stay inside; one that
@@ -205,6 +173,16 @@ enum Sound {
 }
 
 impl Sound {
+    /// Opens a file, and makes sure that it is as long as the ledger says.
+    fn file(path: &Path, least_bytes: u64) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let len_bytes = file.metadata()?.len();
+        if len_bytes < least_bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Self::File { file, len_bytes })
+    }
+
     fn len_bytes(&self) -> u64 {
         match self {
             Self::Timeline(timeline) => timeline.len_bytes(),
@@ -274,10 +252,9 @@ impl Request {
                 return Ok(response);
             }
         };
-        let download = self.wants_download();
+        let purpose = self.purpose();
         if !head {
-            let action = if download { "download" } else { "play" };
-            state.audit(actor, action, &self.call_sid, &self.name).await?;
+            state.audit(actor, purpose.as_str(), Some(&self.call_sid), &self.name).await?;
         }
         let body =
             if head { Body::empty() } else { sound.stream(start, end, self.call_sid.clone()) };
@@ -291,7 +268,7 @@ impl Request {
             let range = format!("bytes {start}-{}/{len_bytes}", end - 1);
             put(&mut response, header::CONTENT_RANGE, &range);
         }
-        if download {
+        if purpose == Purpose::Download {
             // The sid and the name are letters, digits, `-`, `_` and `.`: nothing to quote.
             let file_name = format!("attachment; filename=\"{}_{}\"", self.call_sid, self.name);
             put(&mut response, header::CONTENT_DISPOSITION, &file_name);
@@ -299,10 +276,32 @@ impl Request {
         Ok(response)
     }
 
-    fn wants_download(&self) -> bool {
+    fn purpose(&self) -> Purpose {
         let query = self.query.as_deref().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes())
-            .any(|(key, value)| key == "download" && value == "1")
+        let said = form_urlencoded::parse(query.as_bytes());
+        said.into_iter().fold(Purpose::Play, |purpose, (key, value)| match (&*key, &*value) {
+            ("download", "1") => Purpose::Download,
+            ("why", "export") => Purpose::Export,
+            _ => purpose,
+        })
+    }
+}
+
+/// What somebody wants sound for, as far as they say; the audit trail tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Play,
+    Download,
+    Export,
+}
+
+impl Purpose {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Play => "play",
+            Self::Download => "download",
+            Self::Export => "export",
+        }
     }
 }
 
@@ -316,30 +315,6 @@ fn put(response: &mut Response, name: header::HeaderName, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sound_is_named_as_its_file_is() {
-        let named = |party, part_no, rate| Some(Named { party, part_no, rate });
-        let technician = Some(Party::Technician);
-        assert_eq!(Named::parse("mixed.wav"), named(None, None, RateHz::Hz8000));
-        for name in ["technician_8000Hz.wav", "technician_8000.wav"] {
-            assert_eq!(Named::parse(name), named(technician, None, RateHz::Hz8000), "{name}");
-        }
-        let second = named(Some(Party::Agent), Some(2), RateHz::Hz16000);
-        assert_eq!(Named::parse("agent-2_16000Hz.wav"), second);
-        for name in [
-            "mixed",
-            "mixed_8000Hz.wav",
-            "boss_8000Hz.wav",
-            "agent_44100Hz.wav",
-            "agent.wav",
-            "agent-x_8000Hz.wav",
-            "../agent_8000Hz.wav",
-            "",
-        ] {
-            assert_eq!(Named::parse(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn a_path_that_leaves_the_data_folder_is_not_followed() {

@@ -16,6 +16,9 @@ const BYTES_PER_SAMPLE: u64 = 2;
 pub(super) struct Piece {
     pub(super) path: PathBuf,
     pub(super) origin: u64,
+    /// Samples at the file's beginning that have no place on the timeline.
+    pub(super) skip: u64,
+    /// Samples behind those.
     pub(super) samples: u64,
 }
 
@@ -41,7 +44,8 @@ impl Timeline {
             .into_iter()
             .map(|piece| {
                 let file = File::open(&piece.path)?;
-                let needed_bytes = WAV_HEADER_BYTES + piece.samples * BYTES_PER_SAMPLE;
+                let needed_bytes =
+                    WAV_HEADER_BYTES + (piece.skip + piece.samples) * BYTES_PER_SAMPLE;
                 if file.metadata()?.len() < needed_bytes {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
@@ -84,7 +88,7 @@ impl Timeline {
             }
             let (place, count) = (index(from - first), index(to - from));
             let mut bytes = vec![0; count * 2];
-            let offset = WAV_HEADER_BYTES + (from - piece.origin) * BYTES_PER_SAMPLE;
+            let offset = WAV_HEADER_BYTES + (piece.skip + from - piece.origin) * BYTES_PER_SAMPLE;
             file.read_exact_at(&mut bytes, offset)?;
             for (sum, pair) in sound[place..place + count].iter_mut().zip(bytes.chunks_exact(2)) {
                 *sum = sum.saturating_add(i16::from_le_bytes([pair[0], pair[1]]));
@@ -109,7 +113,7 @@ mod tests {
         let mut bytes = wav_header(RateHz::Hz8000, 1, samples.len() as u64 * 2).to_vec();
         bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
         std::fs::write(&path, bytes).unwrap();
-        Piece { path, origin, samples: samples.len() as u64 }
+        Piece { path, origin, skip: 0, samples: samples.len() as u64 }
     }
 
     #[test]
@@ -135,6 +139,17 @@ mod tests {
         let samples: Vec<i16> =
             bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
         assert_eq!(samples, [1, 11, 21, 1, 1, i16::MAX, -1]);
+    }
+
+    #[test]
+    fn what_lies_before_the_timeline_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut early = piece(&folder, 0, &[90, 91, 1, 2, 3]);
+        (early.skip, early.samples) = (2, 3);
+        let wav = Timeline::open(RateHz::Hz8000, vec![early]).unwrap();
+        let whole = wav.read(0, wav.len_bytes()).unwrap();
+        assert_eq!(whole[44..], [1, 0, 2, 0, 3, 0]);
+        assert_eq!(wav.read(46, 50).unwrap(), whole[46..50]);
     }
 
     #[test]

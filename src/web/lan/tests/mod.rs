@@ -1,9 +1,11 @@
 //! The page and the API on a real ledger and real files.
 
 mod answers;
+mod copies;
 mod doors;
 mod live;
 mod pages;
+mod queue;
 mod sound;
 
 use std::sync::Arc;
@@ -108,6 +110,7 @@ impl Office {
             board: board.clone(),
             clock: clock.clone(),
             due: Due::default(),
+            link: None,
             health: watched,
             stopping: CancellationToken::new(),
         };
@@ -142,10 +145,8 @@ impl Office {
     async fn end_call(&self, n: u32, call: CallId, files: &[(Party, u32, u64, &[i16])]) {
         let tracks = files.iter().map(|(party, part_no, origin, samples)| {
             let path = format!("recordings/{n}/{party}-{part_no}_8000Hz.wav");
-            let file = self.folder.path().join(&path);
-            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             let bytes = wav_bytes(samples);
-            std::fs::write(file, &bytes).unwrap();
+            self.put_file(&path, &bytes);
             NewTrack {
                 party: *party,
                 source: TrackSource::Stream,
@@ -189,8 +190,8 @@ impl Office {
 
     /// Settles the transcript that is due, whichever call's it is.
     async fn settle(&self, settlement: Settlement) {
-        let claim = self.store.claim(Stage::Transcript, at(9_000_000)).await.unwrap().unwrap();
-        self.store.settle(claim, settlement, at(9_000_000)).await.unwrap();
+        let claim = self.store.claim(Stage::Transcript, at(3_600_000)).await.unwrap().unwrap();
+        self.store.settle(claim, settlement, at(3_600_000)).await.unwrap();
     }
 
     async fn transcribe(&self, lines: &[(Party, u64, &str)]) {
@@ -213,12 +214,20 @@ impl Office {
         self.settle(Settlement::Done(Output::Transcript { transcript, spent: Vec::new() })).await;
     }
 
+    fn put_file(&self, path: &str, bytes: &[u8]) {
+        let file = self.folder.path().join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
+    }
+
     /// The audit trail, oldest first: who, what, which part.
     fn trail(&self) -> Vec<String> {
         let path = self.folder.path().join("fieldtape.db");
         let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         let db = rusqlite::Connection::open_with_flags(path, flags).unwrap();
-        let mut found = db.prepare("select actor, action, detail from audit order by id").unwrap();
+        let mut found = db
+            .prepare("select actor, action, coalesce(detail, '') from audit order by id")
+            .unwrap();
         let rows = found.query_map([], |row| {
             let [actor, action, detail]: [String; 3] = [row.get(0)?, row.get(1)?, row.get(2)?];
             Ok(format!("{actor} {action} {detail}"))

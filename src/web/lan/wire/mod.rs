@@ -1,9 +1,14 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
+mod queue;
+
 use serde::Serialize;
 
+pub(super) use self::queue::{AllQueued, Queue, Run};
+
+use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
-use crate::store::{self, Backlog, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
+use crate::store::{self, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
 use crate::transcribe::LiveSegment;
 use crate::web::health;
 
@@ -47,6 +52,8 @@ pub(super) struct Call {
     retry_count: u32,
     waiting_for: Option<&'static str>,
     next_attempt_at: Option<String>,
+    /// Whether a person exchanged the two.
+    parties_swapped: bool,
     tracks: Vec<Track>,
     cloud_recordings: Vec<CloudRecording>,
     /// `null`: no stage of this version makes one.
@@ -125,6 +132,7 @@ impl Call {
             retry_count: call.retry_count,
             waiting_for: call.waiting_for.map(WaitingFor::as_str),
             next_attempt_at: call.next_attempt_at.map(rfc3339),
+            parties_swapped: call.parties_swapped,
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
             summary: (),
@@ -140,13 +148,6 @@ impl Track {
         (gaps, fills): (&[GapRow], &[FillRow]),
     ) -> Self {
         let rate_hz = track.rate.get();
-        let same = |other: &&TrackRow| (other.party, other.rate) == (track.party, track.rate);
-        // The plain name is the party's whole timeline; a part among several has its number in it,
-        // so that `bytes` and `sha256` are those of what the address gives.
-        let part = match all.iter().filter(same).count() {
-            1 => String::new(),
-            _ => format!("-{}", track.part_no),
-        };
         let of_track = |gap: &&GapRow| (gap.party, gap.source) == (track.party, track.source);
         Self {
             party: track.party.as_str(),
@@ -161,7 +162,8 @@ impl Track {
                 .filter(|fill| fill.party == track.party && track.source == TrackSource::Stream)
                 .map(Filled::from)
                 .collect(),
-            url: format!("/api/v1/calls/{call}/audio/{}{part}_{rate_hz}Hz.wav", track.party),
+            // `bytes` and `sha256` are those of what the address gives.
+            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all)),
         }
     }
 }
@@ -265,35 +267,6 @@ impl From<&health::Health> for Health {
             live_calls: health.live_calls,
             version: env!("CARGO_PKG_VERSION"),
             checks: checks.collect(),
-        }
-    }
-}
-
-/// What is undone.
-#[derive(Debug, Serialize)]
-pub(super) struct Queue {
-    pub(super) live_calls: u32,
-    pub(super) stages: Vec<QueuedStage>,
-}
-
-/// What is undone in one stage.
-#[derive(Debug, Serialize)]
-pub(super) struct QueuedStage {
-    stage: &'static str,
-    pending: u64,
-    processing: u64,
-    failed: u64,
-    oldest_at: Option<String>,
-}
-
-impl From<Backlog> for QueuedStage {
-    fn from(backlog: Backlog) -> Self {
-        Self {
-            stage: backlog.stage.as_str(),
-            pending: backlog.pending,
-            processing: backlog.processing,
-            failed: backlog.failed,
-            oldest_at: backlog.oldest.map(rfc3339),
         }
     }
 }

@@ -1,0 +1,174 @@
+//! What is undone, as the API sends it.
+
+use serde::Serialize;
+
+use super::rfc3339;
+use crate::domain::{CallSid, Stage, StageStatus, UnixMillis, WaitingFor};
+use crate::store::{Outage, QueueItem};
+use crate::web::lan::undone::{Hurried, Reach, StageWork, Undone};
+
+/// What is undone.
+#[derive(Debug, Serialize)]
+pub(in crate::web::lan) struct Queue {
+    live_calls: u32,
+    link: Link,
+    stages: Vec<QueuedStage>,
+    /// The oldest call's first.
+    items: Vec<Item>,
+    /// How many more there are.
+    items_left_off: u64,
+    /// The newest first.
+    outages: Vec<Interruption>,
+}
+
+impl Queue {
+    /// Takes what was gathered.
+    pub(in crate::web::lan) fn new(live_calls: u32, undone: Undone) -> Self {
+        let now = undone.now;
+        Self {
+            live_calls,
+            items_left_off: undone.left_off(),
+            link: Link::from(&undone.reach),
+            stages: undone.stages.iter().map(QueuedStage::from).collect(),
+            items: undone.items.into_iter().map(Item::from).collect(),
+            outages: undone.outages.into_iter().map(|row| Interruption::new(row, now)).collect(),
+        }
+    }
+}
+
+/// Whether the outside can be reached.
+#[derive(Debug, Serialize)]
+struct Link {
+    state: &'static str,
+    since: Option<String>,
+    why: Option<String>,
+}
+
+impl From<&Reach> for Link {
+    fn from(reach: &Reach) -> Self {
+        match reach {
+            Reach::Unused => Self { state: "unused", since: None, why: None },
+            Reach::Up { since } => Self { state: "up", since: since.map(rfc3339), why: None },
+            Reach::Down { since, why } => {
+                Self { state: "down", since: Some(rfc3339(*since)), why: Some(why.clone()) }
+            }
+        }
+    }
+}
+
+/// What is undone in one stage.
+#[derive(Debug, Serialize)]
+struct QueuedStage {
+    stage: &'static str,
+    pending: u64,
+    processing: u64,
+    failed: u64,
+    oldest_at: Option<String>,
+    /// `null` while it is not known.
+    drain_s: Option<u64>,
+}
+
+impl From<&StageWork> for QueuedStage {
+    fn from(work: &StageWork) -> Self {
+        let backlog = &work.backlog;
+        Self {
+            stage: backlog.stage.as_str(),
+            pending: backlog.pending,
+            processing: backlog.processing,
+            failed: backlog.failed,
+            oldest_at: backlog.oldest.map(rfc3339),
+            drain_s: work.drain.map(|drain| drain.as_secs()),
+        }
+    }
+}
+
+/// One stage of one call.
+#[derive(Debug, Serialize)]
+struct Item {
+    call_sid: String,
+    began_at: String,
+    stage: &'static str,
+    status: &'static str,
+    attempts: u32,
+    last_error: Option<String>,
+    waiting_for: Option<&'static str>,
+    /// `null` unless it waits its turn.
+    next_attempt_at: Option<String>,
+}
+
+impl From<QueueItem> for Item {
+    fn from(item: QueueItem) -> Self {
+        let pending = item.status == StageStatus::Pending;
+        Self {
+            call_sid: item.call_sid.to_string(),
+            began_at: rfc3339(item.began_at),
+            stage: item.stage.as_str(),
+            status: item.status.as_str(),
+            attempts: item.attempts,
+            last_error: item.last_error,
+            waiting_for: item.waiting_for.map(WaitingFor::as_str),
+            next_attempt_at: pending.then(|| rfc3339(item.next_attempt_at)),
+        }
+    }
+}
+
+/// A time without the outside.
+#[derive(Debug, Serialize)]
+struct Interruption {
+    from: String,
+    /// `null` while it lasts.
+    to: Option<String>,
+    /// So far, while it lasts.
+    duration_s: u64,
+    cause: String,
+    calls_recovered: u32,
+    recordings_recovered: u32,
+}
+
+impl Interruption {
+    fn new(outage: Outage, now: UnixMillis) -> Self {
+        Self {
+            from: rfc3339(outage.from),
+            to: outage.to.map(rfc3339),
+            duration_s: outage.to.unwrap_or(now).since(outage.from).as_secs(),
+            cause: outage.cause,
+            calls_recovered: outage.calls_recovered,
+            recordings_recovered: outage.recordings_recovered,
+        }
+    }
+}
+
+/// What no longer waits for its next attempt, and how the link was found.
+#[derive(Debug, Serialize)]
+pub(in crate::web::lan) struct Run {
+    hurried: u32,
+    link: Link,
+}
+
+impl From<Hurried> for Run {
+    fn from(hurried: Hurried) -> Self {
+        Self { hurried: hurried.stages, link: Link::from(&hurried.reach) }
+    }
+}
+
+/// Stages of several calls that are due again.
+#[derive(Debug, Serialize)]
+pub(in crate::web::lan) struct AllQueued {
+    queued: Vec<QueuedAgain>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueuedAgain {
+    call_sid: String,
+    stage: &'static str,
+}
+
+impl From<Vec<(CallSid, Stage)>> for AllQueued {
+    fn from(again: Vec<(CallSid, Stage)>) -> Self {
+        let queued = again.into_iter().map(|(call_sid, stage)| QueuedAgain {
+            call_sid: call_sid.to_string(),
+            stage: stage.as_str(),
+        });
+        Self { queued: queued.collect() }
+    }
+}
