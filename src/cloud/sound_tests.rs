@@ -251,7 +251,8 @@ fn what_is_another_sound_or_none_is_aligned_nowhere() {
         for expected in [None, Some(0)] {
             let (gaps, recording, parties) = (&[], &recording, PARTIES);
             let order = AlignOrder { parts: &parts, gaps, recording, parties, expected };
-            assert_eq!(align(&here.vault, &order).unwrap(), Place::Unlike, "{name}, {expected:?}");
+            let place = align(&here.vault, &order).unwrap();
+            assert!(!matches!(place, Place::Found(_)), "{name}, {expected:?}: {place:?}");
         }
     }
     let here = Office::new();

@@ -83,9 +83,29 @@ fn a_secret_comes_from_the_key_a_file_or_systemd_and_never_prints() {
 
 #[test]
 fn a_setting_without_effect_is_told_and_does_not_stop_the_start() {
-    let config = load("[archive]\nurl = \"s3://b/p\"\n", &[]).unwrap();
+    let config = load("[microphone]\ngain_db = 3.0\n", &[]).unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].to_string().starts_with("archive.url: has no effect"));
+    assert!(config.warnings[0].to_string().starts_with("microphone.gain_db: has no effect"));
+}
+
+#[test]
+fn the_outside_is_spoken_to_by_the_key_or_the_account_and_only_as_it_should_be() {
+    let account = format!("[twilio]\naccount_sid = \"AC{}\"\n", "0".repeat(32));
+    assert!(load(&account, &[]).unwrap().twilio.api.is_none(), "no secret yet");
+    let with = |more: &str| format!("{account}auth_token = \"x\"\n{more}");
+    assert!(load(&with(""), &[]).unwrap().twilio.api.is_some());
+    assert!(lines(&with("api_key_sid = \"SK1\"\n"), &[])[0].contains("twilio.api_key_secret"));
+    assert!(lines(&with("api_url = \"http://api.twilio.com\"\n"), &[])[0].contains("https://"));
+    assert!(lines(&with("reconcile_every = \"1s\"\n"), &[])[0].contains("10s or more"));
+    assert!(lines(&with("bandwidth_limit = \"0\"\n"), &[])[0].contains("nothing would ever pass"));
+    let kept = load(&with("delete_after = \"48h\"\n"), &[]).unwrap().twilio.deletion;
+    assert_eq!(kept, None, "deletion is asked for by twilio.delete alone");
+    let archive = |more: &str| format!("[archive]\nurl = \"s3://office/p\"\n{more}");
+    assert!(lines(&archive(""), &[])[0].contains("access_key_id"), "{:?}", lines(&archive(""), &[]));
+    let keys = "access_key_id = \"a\"\nsecret_access_key = \"s\"\n";
+    assert!(load(&archive(keys), &[]).unwrap().archive.is_some());
+    let plain = format!("{}endpoint = \"http://s3.example.org\"\n", archive(keys));
+    assert!(lines(&plain, &[])[0].contains("archive.endpoint"));
 }
 
 #[test]

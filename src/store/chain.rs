@@ -169,13 +169,16 @@ pub(super) fn refresh(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreErr
             params![call.0, stage.as_str()],
         )?;
     }
-    // An attempt that is under way has not failed yet, so it is no retry yet.
+    // An attempt that is under way has not failed yet, so it is no retry yet. What merely waits for
+    // the network comes last: it goes on by itself, and what a person can do something about must
+    // not hide behind it.
     tx.execute(
         "update calls set (last_error, retry_count, waiting_for) = ( \
            select coalesce(max(s.last_error), iif(calls.recording_status = 'failed', calls.last_error, null)), \
                   coalesce(max(s.attempts - (s.status = 'processing')), 0), max(s.waiting_for) \
            from (select * from stages where call_id = ?1 and status not in ('completed', 'skipped') \
-             order by instr('fetch split transcript summary archive delete', stage) limit 1) s) \
+             order by waiting_for is 'network', \
+               instr('fetch split transcript summary archive delete', stage) limit 1) s) \
          where id = ?1",
         [call.0],
     )?;

@@ -149,16 +149,23 @@ async fn an_outage_is_no_attempt_and_what_waits_for_it_says_so() {
     heard(&store, 2).await;
     store.cloud_recording(recording(2, "completed")).await.unwrap();
     for n in [1, 2] {
-        let row = store.call(&sid(n)).await.unwrap().unwrap().call;
-        assert_eq!((row.waiting_for, row.retry_count), (Some(WaitingFor::Network), 0), "{n}");
+        let detail = store.call(&sid(n)).await.unwrap().unwrap();
+        let fetch = &detail.stages[0];
+        assert_eq!((fetch.stage, fetch.attempts), (Stage::Fetch, 0), "{n}");
+        assert_eq!(fetch.waiting_for, Some(WaitingFor::Network), "{n}");
+        assert_eq!(detail.call.waiting_for, None, "its words can be written down meanwhile");
     }
+    let output = Output::Transcript { transcript: transcript(), spent: vec![] };
+    settle(&store, Stage::Transcript, Settlement::Done(output)).await;
+    let row = store.call(&sid(1)).await.unwrap().unwrap().call;
+    assert_eq!((row.waiting_for, row.retry_count), (Some(WaitingFor::Network), 0));
     let ended = store.link_up(at(60_000)).await.unwrap().unwrap();
     assert_eq!(ended.to, Some(at(70_000)), "a clock put back ends no outage before it began");
     assert_eq!(store.link_up(at(73_000)).await.unwrap(), None);
     let told = store.recovered(7, 6, at(60_000)).await.unwrap().unwrap();
     assert_eq!((told.calls_recovered, told.recordings_recovered), (7, 6));
     assert_eq!(store.call(&sid(2)).await.unwrap().unwrap().call.waiting_for, None);
-    assert_eq!(store.queue(10).await.unwrap().len(), 4, "fetch and transcript of each");
+    assert_eq!(store.queue(10).await.unwrap().len(), 3, "two copies and one transcript");
 }
 
 #[tokio::test]
