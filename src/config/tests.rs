@@ -101,7 +101,11 @@ fn the_outside_is_spoken_to_by_the_key_or_the_account_and_only_as_it_should_be()
     let kept = load(&with("delete_after = \"48h\"\n"), &[]).unwrap().twilio.deletion;
     assert_eq!(kept, None, "deletion is asked for by twilio.delete alone");
     let archive = |more: &str| format!("[archive]\nurl = \"s3://office/p\"\n{more}");
-    assert!(lines(&archive(""), &[])[0].contains("access_key_id"), "{:?}", lines(&archive(""), &[]));
+    assert!(
+        lines(&archive(""), &[])[0].contains("access_key_id"),
+        "{:?}",
+        lines(&archive(""), &[])
+    );
     let keys = "access_key_id = \"a\"\nsecret_access_key = \"s\"\n";
     assert!(load(&archive(keys), &[]).unwrap().archive.is_some());
     let plain = format!("{}endpoint = \"http://s3.example.org\"\n", archive(keys));
