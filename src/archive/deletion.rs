@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::evidence::Homes;
+use super::keep::fetch_anew;
 use super::proof::{Facts, Fetched, Proof, Times, Withheld, may_delete};
 use super::{Error, Remote};
 use crate::clock::SharedClock;
@@ -82,14 +83,18 @@ impl DeleteWork {
         } else {
             Verdict::Done(Output::Deleted)
         };
-        // One that has to wait holds no other up.
+        // One that has to wait holds no other up; what a person has to mend is told before what
+        // time mends.
         for row in there {
             let sid = &row.recording_sid;
             if let Err(failure) = self.consider(twilio, claim.call_sid(), sid).await {
                 if failure.is_alarming() {
                     tracing::error!(error = %failure, recording.sid = %sid, "{failure}");
                 }
-                verdict = failure.into();
+                let failure = self.heal(sid, failure).await;
+                if !matches!(verdict, Verdict::Never { .. }) {
+                    verdict = failure.into();
+                }
             }
         }
         verdict
@@ -117,6 +122,7 @@ impl DeleteWork {
             twilio_now: answer.date,
             created: answer.resource.date_created,
             status: answer.resource.status,
+            channels: answer.resource.channels,
         };
         times.judge()?;
         let known = store.archive_objects(call_sid).await?;
@@ -128,6 +134,19 @@ impl DeleteWork {
         evidence.facts = self.facts(call_sid, sid).await?;
         let proof = may_delete(evidence)?;
         self.delete_proven(twilio, call_sid, &proof).await
+    }
+
+    /// Has a recording fetched anew whose file here is no good, while Twilio's copy is there to be
+    /// fetched.
+    async fn heal(&self, sid: &RecordingSid, failure: Failure) -> Failure {
+        let Failure::Withheld(Withheld::LocalGone { path } | Withheld::LocalAltered { path, .. }) =
+            &failure
+        else {
+            return failure;
+        };
+        let DeleteWorkOptions { store, vault, clock, .. } = &self.options;
+        let asked = fetch_anew((store, vault), sid, path, clock.now()).await;
+        asked.map_or_else(Failure::from, |()| failure)
     }
 
     async fn delete_proven(
@@ -175,7 +194,7 @@ impl DeleteWork {
         let row = detail.cloud_recordings.iter().find(|row| row.recording_sid == *sid);
         let fetched = row.and_then(|row| {
             let (path, size_bytes) = (row.path.clone()?, row.size_bytes?);
-            Some(Fetched { path, size_bytes, sha256: row.sha256.clone()? })
+            Some(Fetched { path, size_bytes, sha256: row.sha256.clone()?, channels: row.channels? })
         });
         Ok(Facts {
             asked_for: *asked_for,
@@ -222,6 +241,7 @@ impl Failure {
             Self::Withheld(
                 Withheld::LocalGone { .. }
                     | Withheld::LocalAltered { .. }
+                    | Withheld::FewerChannels { .. }
                     | Withheld::ArchiveLacks { .. }
             )
         )
@@ -265,6 +285,8 @@ fn of_withheld(withheld: &Withheld, why: String) -> Verdict {
     let waits = |waiting_for| Verdict::Waits { waiting_for, why: why.clone(), after: LOOK_AGAIN };
     match withheld {
         Withheld::NotAsked => Verdict::Nothing,
+        // A file that was no good is fetched anew.
+        Withheld::LocalGone { .. } | Withheld::LocalAltered { .. } => waits(WaitingFor::Recording),
         Withheld::Held
         | Withheld::NotFetched
         | Withheld::NotSplit
@@ -278,7 +300,7 @@ fn of_withheld(withheld: &Withheld, why: String) -> Verdict {
             after: (*left).min(YOUNG_AGAIN_MAX),
             why,
         },
-        Withheld::LocalGone { .. } | Withheld::LocalAltered { .. } => Verdict::Never { why },
+        Withheld::FewerChannels { .. } => Verdict::Never { why },
         Withheld::ArchiveLacks { .. } => Verdict::Again { why },
     }
 }

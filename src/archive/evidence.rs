@@ -33,6 +33,7 @@ impl Homes<'_> {
                 path: fetched.path.clone(),
                 size_bytes: fetched.size_bytes,
                 sha256: Some(fetched.sha256.clone()),
+                recording_sid: None,
             };
             archive = self.archive_says(&wanted).await?;
             // Last, so that what was read longest ago is not what is relied on most.

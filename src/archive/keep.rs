@@ -3,7 +3,8 @@
 use super::Error;
 use super::fingerprint::Fingerprint;
 use super::remote::{Look, Remote, Shown};
-use crate::store::ArchiveObject;
+use crate::domain::{RecordingSid, UnixMillis};
+use crate::store::{ArchiveObject, Store};
 use crate::vault::{self, RelPath, Vault};
 
 /// A file of a call, as the ledger knows it.
@@ -15,6 +16,8 @@ pub(super) struct Wanted {
     pub(super) size_bytes: u64,
     /// SHA-256 in hex, once known.
     pub(super) sha256: Option<String>,
+    /// The recording at Twilio that it is the copy of, while it is there.
+    pub(super) recording_sid: Option<RecordingSid>,
 }
 
 /// Reads a file through, off the async threads. None when it is not there.
@@ -28,6 +31,25 @@ pub(super) async fn look_here(vault: &Vault, path: &str) -> Result<Option<Finger
         }
     });
     read.await.map_err(|broken| unreadable(broken.to_string()))?.map_err(unreadable)
+}
+
+/// Has one of Twilio's copies fetched anew whose file here is no good, while Twilio has it.
+pub(super) async fn fetch_anew(
+    (store, vault): (&Store, &Vault),
+    recording_sid: &RecordingSid,
+    path: &str,
+    now: UnixMillis,
+) -> Result<(), Error> {
+    let unreadable = |why: String| Error::Unreadable { why };
+    let path: RelPath =
+        path.parse().map_err(|error: vault::BadPath| unreadable(error.to_string()))?;
+    let vault = vault.clone();
+    let moved = tokio::task::spawn_blocking(move || vault.set_aside(&path)).await;
+    moved
+        .map_err(|broken| unreadable(broken.to_string()))?
+        .map_err(|error| unreadable(error.to_string()))?;
+    let written = store.recording_lost(recording_sid.clone(), now).await;
+    written.map_err(|error| unreadable(format!("the ledger: {error}")))
 }
 
 fn open(vault: &Vault, path: &str) -> Result<Option<std::fs::File>, String> {

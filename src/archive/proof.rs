@@ -46,6 +46,8 @@ pub(super) struct Fetched {
     pub(super) size_bytes: u64,
     /// SHA-256 in hex.
     pub(super) sha256: String,
+    /// How many channels it has.
+    pub(super) channels: u32,
 }
 
 /// What Twilio has just answered, and what our clock said then.
@@ -63,6 +65,8 @@ pub(super) struct Times {
     pub(super) created: Option<UnixMillis>,
     /// Twilio's word for how far it is.
     pub(super) status: String,
+    /// How many channels Twilio says it has.
+    pub(super) channels: Option<u16>,
 }
 
 /// What the archive has just shown of the recording.
@@ -139,16 +143,22 @@ pub(super) enum Withheld {
         /// How long until it is.
         left: Duration,
     },
+    /// The file here has not all that Twilio has.
+    #[error("{path} has fewer channels than Twilio's, which has {channels}")]
+    FewerChannels {
+        /// The file.
+        path: String,
+        /// How many Twilio has.
+        channels: u16,
+    },
     /// The file here is gone.
-    #[error("{path} is not there any more: Twilio's copy may be the only one; fetch it anew")]
+    #[error("{path} is not there any more; it is fetched anew")]
     LocalGone {
         /// The file.
         path: String,
     },
     /// The file here is not what was fetched.
-    #[error(
-        "{path} is not what was fetched any more ({what}): Twilio's copy may be the only good one; fetch it anew"
-    )]
+    #[error("{path} is not what was fetched any more ({what}); it is fetched anew")]
     LocalAltered {
         /// The file.
         path: String,
@@ -234,6 +244,11 @@ pub(super) fn may_delete(evidence: Evidence) -> Result<Proof, Withheld> {
     let fetched = evidence.facts.judge()?;
     let (age, apart) = evidence.times.judge()?;
     let path = &fetched.path;
+    if let Some(channels) = evidence.times.channels
+        && u32::from(channels) > fetched.channels
+    {
+        return Err(Withheld::FewerChannels { path: path.clone(), channels });
+    }
     let Some(local) = &evidence.local else {
         return Err(Withheld::LocalGone { path: path.clone() });
     };

@@ -30,6 +30,7 @@ fn whole() -> Evidence {
                 path: "recordings/a.wav".to_owned(),
                 size_bytes: local.size_bytes,
                 sha256: local.sha256.clone(),
+                channels: 2,
             }),
         },
         times: Times {
@@ -39,6 +40,7 @@ fn whole() -> Evidence {
             twilio_now: Some(NOW),
             created: Some(NOW.minus(DAY)),
             status: "completed".to_owned(),
+            channels: Some(2),
         },
         local: Some(local),
         archive: ArchiveSays::Shown(object),
@@ -61,7 +63,7 @@ fn what_lacks_nothing_may_go_and_says_what_was_proved() {
 
 #[test]
 fn each_thing_that_lacks_withholds() {
-    let lacking: [(&str, Spoil); 23] = [
+    let lacking: [(&str, Spoil); 24] = [
         ("not asked for", |e| e.facts.asked_for = false),
         ("held", |e| e.facts.hold = true),
         ("not fetched", |e| e.facts.fetched = None),
@@ -80,6 +82,7 @@ fn each_thing_that_lacks_withholds() {
             }
         }),
         ("file gone", |e| e.local = None),
+        ("one channel of two", |e| e.facts.fetched.as_mut().unwrap().channels = 1),
         ("file altered", |e| e.local = Some(Fingerprint::of(b"what was sad"))),
         ("being recorded", |e| e.times.status = "in-progress".to_owned()),
         ("a word nobody knows", |e| e.times.status = "archived".to_owned()),

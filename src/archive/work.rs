@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::keep::{Keeper, Wanted};
+use super::keep::{Keeper, Wanted, fetch_anew};
 use super::manifest::manifest;
 use super::remote::Look;
 use super::{Error, Remote};
@@ -73,11 +73,12 @@ impl ArchiveWork {
         let keeper = Keeper { remote, vault, known: &known, look: Look::Told };
         let mut objects = Vec::new();
         for file in &files {
-            let object = keeper.file(file).await?;
-            if file.sha256.is_none() {
-                store.track_hashed(file.path.clone(), object.sha256.clone()).await?;
+            let kept = keeper.file(file).await;
+            if let (Err(Error::Altered { path, .. }), Some(sid)) = (&kept, &file.recording_sid) {
+                let now = claim.claimed_at();
+                fetch_anew((store, vault), sid, path, now).await?;
             }
-            objects.push(object);
+            objects.push(kept?);
         }
         let transcript = store.transcript(claim.call_sid()).await?;
         if let Some(transcript) = &transcript {
@@ -97,12 +98,16 @@ impl ArchiveWork {
 fn files(detail: &CallDetail) -> Vec<Wanted> {
     let cloud = detail.cloud_recordings.iter().filter_map(|row| {
         let (path, size_bytes) = (row.path.clone()?, row.size_bytes?);
-        Some(Wanted { path, size_bytes, sha256: row.sha256.clone() })
+        // Only what Twilio still has can be fetched anew.
+        let there = row.status == "completed" && row.twilio_deleted_at.is_none();
+        let recording_sid = there.then(|| row.recording_sid.clone());
+        Some(Wanted { path, size_bytes, sha256: row.sha256.clone(), recording_sid })
     });
     let tracks = detail.tracks.iter().filter(|track| track.samples > 0).map(|track| Wanted {
         path: track.path.clone(),
         size_bytes: track.size_bytes,
         sha256: track.sha256.clone(),
+        recording_sid: None,
     });
     cloud.chain(tracks).collect()
 }

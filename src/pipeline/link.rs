@@ -19,7 +19,7 @@ const PROBE_AGAIN: Duration = Duration::from_secs(20);
 /// beginning all the same.
 const PROBE_EVERY: Duration = Duration::from_mins(2);
 
-/// How long a probe that somebody just made is good for all who ask.
+/// How long a probe that failed is good for all who ask.
 const PROBE_GOOD_FOR: Duration = Duration::from_secs(2);
 
 /// Whether the outside can be reached.
@@ -82,7 +82,10 @@ impl Link {
     pub async fn check(&self) -> LinkState {
         let mut probed_at = self.probed_at.lock().await;
         let now = self.clock.since_boot();
-        let fresh = probed_at.is_some_and(|at| now.saturating_sub(at) < PROBE_GOOD_FOR);
+        // Only bad news is good for others: who asks has just seen something fail, and that the
+        // link was there before then says nothing.
+        let fresh =
+            !self.is_up() && probed_at.is_some_and(|at| now.saturating_sub(at) < PROBE_GOOD_FOR);
         if !fresh {
             let found = match (self.probe)().await {
                 Ok(()) => LinkState::Up,

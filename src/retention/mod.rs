@@ -73,9 +73,10 @@ pub async fn sweep(options: &Options) -> Result<(), StoreError> {
             }
         }
     }
-    for path in store.tracks_without_hash(HASHES_MAX).await? {
+    for file in store.tracks_without_hash(HASHES_MAX).await? {
+        let path = file.path.clone();
         match with_file(vault, &path, Vault::hash).await {
-            Ok(sha256) => store.track_hashed(path, sha256).await?,
+            Ok(sha256) => store.track_hashed(file, sha256).await?,
             Err(error) => {
                 tracing::error!(error, "{path} is in the ledger and cannot be read");
             }

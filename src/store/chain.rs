@@ -32,6 +32,26 @@ pub(super) fn make_due(
     Ok(())
 }
 
+/// Makes a stage due again that was done: what it worked on has changed.
+pub(super) fn again_if_done(
+    tx: &Transaction<'_>,
+    call: CallId,
+    stage: Stage,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    let done: bool = tx.query_row(
+        "select exists (select 1 from stages \
+         where call_id = ?1 and stage = ?2 and status = 'completed')",
+        params![call.0, stage.as_str()],
+        |row| row.get(0),
+    )?;
+    if done {
+        make_due(tx, call, stage, now)?;
+        refresh(tx, call)?;
+    }
+    Ok(())
+}
+
 /// Gives a stage up before anybody has tried it: there is nothing to be had.
 pub(super) fn give_up(
     tx: &Transaction<'_>,
@@ -63,8 +83,8 @@ pub(super) fn advance(
         params![call.0, settled.as_str()],
         |row| row.get(0),
     )?;
+    use_what_came(tx, call, settled, now)?;
     match settled {
-        Stage::Fetch if completed => make_due(tx, call, Stage::Split, now)?,
         Stage::Split if completed => make_due(tx, call, Stage::Transcript, now)?,
         Stage::Archive => {
             if has_copy_at_twilio(tx, call)? {
@@ -77,6 +97,19 @@ pub(super) fn advance(
     }
     if is_ripe(tx, call)? && (completed || !has_row(tx, call, Stage::Archive)?) {
         make_due(tx, call, Stage::Archive, now)?;
+    }
+    Ok(())
+}
+
+/// Recordings that came are used, whatever became of the others of the same call.
+pub(super) fn use_what_came(
+    tx: &Transaction<'_>,
+    call: CallId,
+    settled: Stage,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    if settled == Stage::Fetch && super::cloud::has_unsplit(tx, call)? {
+        make_due(tx, call, Stage::Split, now)?;
     }
     Ok(())
 }

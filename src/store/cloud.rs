@@ -139,6 +139,27 @@ impl Store {
         .await
     }
 
+    /// Returns calls under way since `since`, heard here already, of which Twilio has no recording
+    /// by what is known.
+    pub async fn calls_without_copy(&self, since: UnixMillis) -> Result<Vec<CallSid>, StoreError> {
+        self.read(move |db| {
+            let mut found = db.prepare(
+                "select call_sid from calls where call_status = 'in-progress' \
+                 and created_at_ms > ?1 and (ended_at_ms is null or end_reason = 'interrupted') \
+                 and exists (select 1 from streams where call_id = calls.id) \
+                 and not exists (select 1 from cloud_recordings where call_id = calls.id \
+                   and status not in ('absent', 'failed', 'deleted'))",
+            )?;
+            let mut rows = found.query([since.get()])?;
+            let mut calls = Vec::new();
+            while let Some(row) = rows.next()? {
+                calls.push(super::read::word(row, 0)?);
+            }
+            Ok(calls)
+        })
+        .await
+    }
+
     /// Writes down that Twilio has a recording no more, though it was never fetched.
     pub async fn recording_gone(
         &self,
@@ -162,6 +183,32 @@ impl Store {
         .await
     }
 
+    /// Writes down that the file of a fetched recording is damaged or gone: it is fetched anew, and
+    /// what was made of it is made again.
+    pub async fn recording_lost(
+        &self,
+        recording_sid: RecordingSid,
+        at: UnixMillis,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            let call: Option<Option<i64>> = tx
+                .query_row(
+                    "update cloud_recordings set path = null, size_bytes = null, sha256 = null, \
+                       frames = null, fetched_at_ms = null, split_at_ms = null, updated_at_ms = ?1 \
+                     where recording_sid = ?2 and path is not null \
+                     and status = 'completed' and twilio_deleted_at_ms is null returning call_id",
+                    params![at.get(), recording_sid.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            match call.flatten() {
+                Some(call) => follow_recordings(tx, CallId(call), at),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
     /// Says of calls that ended before `before` and of which there is no sound, here or at Twilio,
     /// that there will be none.
     pub async fn settle_unheard(
@@ -173,7 +220,7 @@ impl Store {
             let mut unheard = tx.prepare(
                 "update calls set recording_status = 'failed', last_error = coalesce(last_error, \
                    'neither this box nor Twilio recorded this call') \
-                 where recording_status = 'pending' and end_reason = 'completed' \
+                 where recording_status = 'pending' and end_reason in ('completed', 'interrupted') \
                  and ended_at_ms < ?1 and parent_call_sid is null \
                  and not exists (select 1 from tracks where call_id = calls.id) \
                  and not exists (select 1 from cloud_recordings where call_id = calls.id) \
@@ -212,6 +259,11 @@ pub(super) fn has_unsplit(tx: &Transaction<'_>, call: CallId) -> Result<bool, St
     exists(tx, call, "path is not null and split_at_ms is null")
 }
 
+/// Says whether any recording of the call is here.
+pub(super) fn has_any(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
+    exists(tx, call, "path is not null")
+}
+
 fn exists(tx: &Transaction<'_>, call: CallId, what: &str) -> Result<bool, StoreError> {
     let sql =
         format!("select exists (select 1 from cloud_recordings where call_id = ?1 and {what})");
@@ -242,7 +294,7 @@ fn upsert(
          duration_s, source, track, started_at_ms, error_code, created_at_ms, updated_at_ms) \
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11) \
          on conflict (recording_sid) do update set status = excluded.status, \
-           channels = coalesce(excluded.channels, channels), \
+           channels = iif(path is null, coalesce(excluded.channels, channels), channels), \
            duration_s = coalesce(excluded.duration_s, duration_s), \
            source = coalesce(excluded.source, source), \
            track = coalesce(excluded.track, track), \

@@ -101,24 +101,39 @@ impl Store {
 
 impl Store {
     /// Lists files whose hash is not known yet, oldest first, at most `limit`.
-    pub async fn tracks_without_hash(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+    pub async fn tracks_without_hash(&self, limit: u32) -> Result<Vec<Unhashed>, StoreError> {
         self.read(move |db| {
-            let mut paths =
-                db.prepare("select path from tracks where sha256 is null order by id limit ?1")?;
-            let rows = paths.query_map([limit], |row| row.get(0))?;
+            let mut paths = db.prepare(
+                "select path, sealed_at_ms from tracks where sha256 is null order by id limit ?1",
+            )?;
+            let rows = paths.query_map([limit], |row| {
+                Ok(Unhashed { path: row.get(0)?, sealed_at_ms: row.get(1)? })
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }
 
-    /// Puts down the SHA-256 of a file, in hex.
-    pub async fn track_hashed(&self, path: String, sha256: String) -> Result<(), StoreError> {
+    /// Puts down the SHA-256, in hex, of a file. If another has taken its name since it was found
+    /// without one, it is that one's hash that is wanted, and nothing is put down.
+    pub async fn track_hashed(&self, file: Unhashed, sha256: String) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute("update tracks set sha256 = ?1 where path = ?2", params![sha256, path])?;
+            tx.execute(
+                "update tracks set sha256 = ?1 where path = ?2 and sealed_at_ms = ?3",
+                params![sha256, file.path, file.sealed_at_ms],
+            )?;
             Ok(())
         })
         .await
     }
+}
+
+/// A file whose SHA-256 is not known, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unhashed {
+    /// Where it is, relative to the data folder.
+    pub path: String,
+    sealed_at_ms: i64,
 }
 
 /// A call that a stopped program left open.
@@ -136,7 +151,7 @@ pub struct OpenCall {
 
 fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
     let call = finish.call;
-    insert_tracks(tx, finish)?;
+    let is_news = insert_tracks(tx, finish)?;
     insert_gaps(tx, call, &finish.gaps)?;
     tx.execute(
         "update streams set stopped_at_ms = ?1 where call_id = ?2 and stopped_at_ms is null",
@@ -155,6 +170,11 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
     if heard {
         tx.execute("update calls set recording_status = 'completed' where id = ?1", [call.0])?;
         chain::make_due(tx, call, Stage::Transcript, finish.at)?;
+        if is_news && super::cloud::has_any(tx, call)? {
+            // Twilio's copy was here first: what was heard live is filled from it now.
+            super::split::undo(tx, call)?;
+            chain::make_due(tx, call, Stage::Split, finish.at)?;
+        }
     } else {
         // 'recording' is for a call that is being heard; a copy at Twilio sets it again below.
         let status = if streamed { "failed" } else { "pending" };
@@ -174,17 +194,23 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn insert_tracks(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
-    finish.tracks.iter().try_for_each(|track| insert_track(tx, finish.call, track, finish.at))
+/// Makes sealed files rows; says whether any of them was not one yet.
+fn insert_tracks(tx: &Transaction<'_>, finish: &Finish) -> Result<bool, StoreError> {
+    let mut is_news = false;
+    for track in &finish.tracks {
+        is_news |= insert_track(tx, finish.call, track, finish.at)?;
+    }
+    Ok(is_news)
 }
 
-/// Makes a sealed file a row. One made anew under the same name takes the earlier one's place.
+/// Makes a sealed file a row; says whether that changed anything. One made anew under the same
+/// name takes the earlier one's place.
 pub(super) fn insert_track(
     tx: &Transaction<'_>,
     call: CallId,
     track: &NewTrack,
     at: UnixMillis,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let origin = match track.origin {
         Some(origin) => sql_samples(origin) - sql_samples(track.lead),
         None => end_of_earlier_parts(tx, call, track.part_no)?,
@@ -192,7 +218,7 @@ pub(super) fn insert_track(
     let again = match track.source {
         TrackSource::Cloud => {
             "(path) do update set samples = excluded.samples, origin_sample = excluded.origin_sample, \
-             size_bytes = excluded.size_bytes, sha256 = null"
+             size_bytes = excluded.size_bytes, sha256 = null, sealed_at_ms = excluded.sealed_at_ms"
         }
         TrackSource::Stream | TrackSource::Microphone | TrackSource::Browser => "do nothing",
     };
@@ -201,7 +227,7 @@ pub(super) fn insert_track(
          samples, size_bytes, salvaged, sealed_at_ms) \
          values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) on conflict {again}"
     ))?;
-    insert.execute(params![
+    let changed = insert.execute(params![
         call.0,
         track.party.as_str(),
         track.source.as_str(),
@@ -214,7 +240,7 @@ pub(super) fn insert_track(
         track.salvaged,
         at.get(),
     ])?;
-    Ok(())
+    Ok(changed > 0)
 }
 
 /// Where a part whose place was lost is put: behind everything that came before it.

@@ -40,7 +40,7 @@ pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use cloud::{CloudUpdate, Fetched};
 pub use error::StoreError;
-pub use finish::{Finish, NewTrack, OpenCall};
+pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use outages::Outage;
 pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;

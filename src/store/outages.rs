@@ -136,9 +136,24 @@ impl Store {
         .await
     }
 
-    /// Returns up to which moment Twilio has been asked what it knows; none before the first time.
+    /// Returns up to which moment Twilio has been asked what it knows. Before that was ever written
+    /// down: since when something may have happened unheard; none if nothing says so.
     pub async fn reconciled_until(&self) -> Result<Option<UnixMillis>, StoreError> {
-        self.write(|tx| get(tx, "reconciled_until_ms")).await
+        self.write(|tx| {
+            if let Some(until) = get(tx, "reconciled_until_ms")? {
+                return Ok(Some(until));
+            }
+            let since: Option<i64> = tx.query_row(
+                "select min(at) from (select min(created_at_ms) as at from calls \
+                   where ended_at_ms is null \
+                 union all select min(from_ms) from outages \
+                   where id > (select max(id) from outages) - 10)",
+                [],
+                |row| row.get(0),
+            )?;
+            Ok(since.map(UnixMillis::new))
+        })
+        .await
     }
 
     /// Writes that moment down.

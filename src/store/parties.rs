@@ -2,8 +2,8 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Store, StoreError};
-use crate::domain::{CallSid, UnixMillis};
+use super::{CallId, Store, StoreError, chain};
+use crate::domain::{CallSid, Stage, UnixMillis};
 
 impl Store {
     /// Exchanges a call's two parties wherever they are named, and remembers it: rows stay as
@@ -16,21 +16,23 @@ impl Store {
         at: UnixMillis,
     ) -> Result<Option<bool>, StoreError> {
         self.write(move |tx| {
-            let swapped: Option<bool> = tx
+            let swapped: Option<(i64, bool)> = tx
                 .query_row(
                     "update calls set parties_swapped = 1 - parties_swapped where call_sid = ?1 \
-                     returning parties_swapped",
+                     returning id, parties_swapped",
                     [call_sid.as_str()],
-                    |row| row.get(0),
+                    |row| Ok((row.get(0)?, row.get(1)?)),
                 )
                 .optional()?;
-            if swapped.is_some() {
+            if let Some((call, _)) = swapped {
+                // The archive has the words under the other names.
+                chain::again_if_done(tx, CallId(call), Stage::Archive, at)?;
                 tx.execute(
                     "insert into audit (at_ms, actor, action, call_sid) values (?1, ?2, 'swap', ?3)",
                     params![at.get(), actor, call_sid.as_str()],
                 )?;
             }
-            Ok(swapped)
+            Ok(swapped.map(|(_, swapped)| swapped))
         })
         .await
     }

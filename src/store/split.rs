@@ -63,8 +63,9 @@ pub(super) fn apply(
     }
     for file in &split.rewritten {
         tx.execute(
-            "update tracks set samples = ?1, size_bytes = ?2, sha256 = null where path = ?3",
-            params![sql_count(file.samples), sql_count(file.size_bytes), file.path],
+            "update tracks set samples = ?1, size_bytes = ?2, sha256 = null, sealed_at_ms = ?3 \
+             where path = ?4",
+            params![sql_count(file.samples), sql_count(file.size_bytes), now.get(), file.path],
         )?;
     }
     for fill in &split.fills {
@@ -84,6 +85,15 @@ pub(super) fn apply(
     }
     begin(tx, call)?;
     calls::estimate_duration(tx, call)
+}
+
+/// Has the call's copies split again: more was heard of it live than was known.
+pub(super) fn undo(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
+    tx.execute(
+        "update cloud_recordings set split_at_ms = null where call_id = ?1 and path is not null",
+        [call.0],
+    )?;
+    Ok(())
 }
 
 /// Takes back the gaps, or the parts of them, that a fill has closed.
@@ -111,7 +121,8 @@ fn begin(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
     tx.execute(
         "update calls set recording_status = 'completed', started_at_ms = coalesce(started_at_ms, \
            (select min(started_at_ms) from cloud_recordings where call_id = calls.id)) \
-         where id = ?1",
+         where id = ?1 and exists (select 1 from cloud_recordings \
+           where call_id = calls.id and path is not null)",
         [call.0],
     )?;
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::chain::{advance, make_due, refresh};
+use super::chain::{self, advance, make_due, refresh};
 use super::{ArchiveObject, CallId, Split, Store, StoreError, TranscriptRow, read};
 use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 
@@ -103,6 +103,7 @@ pub enum Settlement {
 
 impl Store {
     /// Takes the due call of a stage that began first, counting the attempt in the same statement.
+    /// A row written in what is the future now was written by a clock that was wrong: it is due.
     pub async fn claim(&self, stage: Stage, now: UnixMillis) -> Result<Option<Claim>, StoreError> {
         self.write(move |tx| {
             let due: Option<(i64, u32)> = tx
@@ -111,7 +112,8 @@ impl Store {
                        waiting_for = null, updated_at_ms = ?2 \
                      where stage = ?1 and call_id = ( \
                        select call_id from stages join calls on calls.id = call_id \
-                       where stage = ?1 and status = 'pending' and next_attempt_at_ms <= ?2 \
+                       where stage = ?1 and status = 'pending' \
+                       and (next_attempt_at_ms <= ?2 or updated_at_ms > ?2 + 60000) \
                        order by coalesce(started_at_ms, created_at_ms), call_id limit 1) \
                      returning call_id, attempts",
                     params![stage.as_str(), now.get()],
@@ -158,12 +160,14 @@ impl Store {
             match &settlement {
                 Settlement::Done(output) => done(tx, &claim, output, now)?,
                 Settlement::Nothing => {
+                    let grown = has_grown(tx, &claim)?;
                     close(tx, &claim, "skipped", None, now)?;
-                    advance(tx, claim.call, claim.stage, now)?;
+                    go_on(tx, &claim, grown, now)?;
                 }
                 Settlement::Never { why } => {
+                    let grown = has_grown(tx, &claim)?;
                     close(tx, &claim, "failed", Some(why), now)?;
-                    advance(tx, claim.call, claim.stage, now)?;
+                    go_on(tx, &claim, grown, now)?;
                 }
                 Settlement::Later { why, waiting_for, at, counted } => {
                     tx.execute(
@@ -180,6 +184,7 @@ impl Store {
                             claim.stage.as_str()
                         ],
                     )?;
+                    chain::use_what_came(tx, claim.call, claim.stage, now)?;
                 }
             }
             refresh(tx, claim.call)
@@ -223,6 +228,9 @@ impl Store {
                         stage.as_str()
                     ],
                 )?;
+                if gave_up {
+                    advance(tx, CallId(call), stage, now)?;
+                }
                 refresh(tx, CallId(call))?;
             }
             Ok(u32::try_from(rows.len()).unwrap_or(u32::MAX))
@@ -239,28 +247,60 @@ fn done(
     now: UnixMillis,
 ) -> Result<(), StoreError> {
     let call = claim.call;
-    let mut grown = false;
+    let grown = has_grown(tx, claim)?;
     match output {
         Output::Transcript { transcript, spent } => {
-            grown = tracks_of(tx, call)? != claim.tracks;
             super::transcripts::write(tx, call, transcript, now)?;
             super::garbage::throw_away(tx, spent, "transcribed", now)?;
         }
-        Output::Kept => grown = tracks_of(tx, call)? != claim.tracks,
-        Output::Fetched => grown = super::cloud::has_unfetched(tx, call)?,
         Output::Split(split) => {
             super::split::apply(tx, call, split, now)?;
-            grown = super::cloud::has_unsplit(tx, call)?;
+            if grown {
+                super::split::undo(tx, call)?;
+            }
         }
         Output::Archived { objects } => super::archive::write(tx, call, objects, now)?,
-        Output::Deleted => {}
+        Output::Kept | Output::Fetched | Output::Deleted => {}
     }
     close(tx, claim, "completed", None, now)?;
-    if grown {
-        // More came for this stage while it was under way and could not be made due then.
-        make_due(tx, call, claim.stage, now)?;
+    go_on(tx, claim, grown, now)
+}
+
+/// Makes due what follows, and the stage itself if more came for it while it was under way and
+/// could not be made due then.
+fn go_on(
+    tx: &Transaction<'_>,
+    claim: &Claim,
+    grown: bool,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    advance(tx, claim.call, claim.stage, now)?;
+    if grown { make_due(tx, claim.call, claim.stage, now) } else { Ok(()) }
+}
+
+/// Says whether there is more for a stage to work on than when it was claimed.
+fn has_grown(tx: &Transaction<'_>, claim: &Claim) -> Result<bool, StoreError> {
+    let call = claim.call;
+    let since = |sql: &str| {
+        let found = tx.query_row(sql, params![call.0, claim.claimed_at.get()], |row| row.get(0));
+        found.map_err(StoreError::from)
+    };
+    match claim.stage {
+        Stage::Transcript | Stage::Split => Ok(tracks_of(tx, call)? != claim.tracks),
+        Stage::Fetch => since(
+            "select exists (select 1 from cloud_recordings where call_id = ?1 \
+             and status = 'completed' and path is null and updated_at_ms > ?2)",
+        ),
+        Stage::Archive => since(
+            "select exists (select 1 from stages where call_id = ?1 and status = 'completed' \
+             and stage in ('fetch', 'split', 'transcript') and updated_at_ms > ?2)",
+        ),
+        Stage::Delete => since(
+            "select exists (select 1 from cloud_recordings where call_id = ?1 \
+             and fetched_at_ms > ?2)",
+        ),
+        Stage::Summary => Ok(false),
     }
-    advance(tx, call, claim.stage, now)
 }
 
 fn tracks_of(tx: &Transaction<'_>, call: CallId) -> Result<u64, StoreError> {

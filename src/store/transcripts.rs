@@ -6,7 +6,7 @@ use super::streams::sql_count;
 use super::{CallId, StoreError, TranscriptRow};
 use crate::domain::UnixMillis;
 
-/// Writes a call's conversation in place of the one before it.
+/// Writes a call's conversation in place of the one before it, each party as it was recorded.
 pub(super) fn write(
     tx: &Transaction<'_>,
     call: CallId,
@@ -26,20 +26,14 @@ pub(super) fn write(
             now.get()
         ],
     )?;
-    // Parties are kept as recorded; a call that was swapped by a person is read back swapped.
-    let swapped: bool =
-        tx.query_row("select parties_swapped from calls where id = ?1", [call.0], |row| {
-            row.get(0)
-        })?;
     let mut insert = tx.prepare_cached(
         "insert into segments (call_id, party, start_ms, end_ms, text, confidence, avg_logprob, \
          no_speech_prob) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for segment in &transcript.segments {
-        let party = if swapped { segment.party.other() } else { segment.party };
         insert.execute(params![
             call.0,
-            party.as_str(),
+            segment.party.as_str(),
             sql_count(segment.start_ms),
             sql_count(segment.end_ms),
             segment.text,

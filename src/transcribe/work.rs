@@ -57,7 +57,7 @@ impl TranscriptWork {
     }
 
     async fn transcribe(&self, claim: &Claim) -> Result<Option<Output>, Failure> {
-        let Some(detail) = self.options.store.call(claim.call_sid()).await? else {
+        let Some(detail) = self.options.store.call_as_recorded(claim.call_sid()).await? else {
             return Ok(None);
         };
         let source = best_source(&detail.tracks);

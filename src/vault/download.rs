@@ -43,7 +43,7 @@ pub enum DownloadError {
     },
     /// It is not the recording, and more of it would not make it that. A part file is gone; a
     /// sealed one was left alone.
-    #[error("{path} is not the recording: fetch it anew")]
+    #[error("{path} is not the recording")]
     NotSound {
         /// The name it would have had, or has.
         path: RelPath,

@@ -173,6 +173,19 @@ impl Vault {
         }
     }
 
+    /// Takes a damaged file out of the way, so that a sound one can take its name. It is kept: what
+    /// is left of it may be all there is.
+    pub fn set_aside(&self, path: &RelPath) -> Result<(), Error> {
+        let path = self.absolute(path);
+        let mut aside = path.clone().into_os_string();
+        aside.push(".damaged");
+        match std::fs::rename(&path, &aside) {
+            Ok(()) => disk::fsync_folder(path.parent().unwrap_or(Path::new("/"))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::disk("renaming", &path, error)),
+        }
+    }
+
     /// Returns the room left on the disk for an ordinary user.
     pub fn free_bytes(&self) -> Result<u64, Error> {
         let state = rustix::fs::statvfs(&self.inner.root)

@@ -126,8 +126,12 @@ impl<'a> World<'a> {
         let sound: Vec<u8> = (0..rng.random_range(1..400)).map(|_| rng.random()).collect();
         let path = format!("recordings/2026/11/21/CA{seed:032x}/cloud_RE{seed:032x}.wav");
         let here = Fingerprint::of(&sound);
-        let fetched =
-            Fetched { path: path.clone(), size_bytes: here.size_bytes, sha256: here.sha256 };
+        let fetched = Fetched {
+            path: path.clone(),
+            size_bytes: here.size_bytes,
+            sha256: here.sha256,
+            channels: 2,
+        };
         let facts = Facts {
             asked_for: rng.random_bool(0.97),
             hold: rng.random_bool(0.05),
@@ -243,6 +247,7 @@ impl<'a> World<'a> {
             path: fetched.path.clone(),
             size_bytes: fetched.size_bytes,
             sha256: Some(fetched.sha256.clone()),
+            recording_sid: None,
         };
         let Stage { vault, remote, .. } = self.stage;
         let keeper = Keeper { remote, vault, known: &self.known, look: Look::Told };
@@ -271,6 +276,7 @@ impl<'a> World<'a> {
             twilio_now: self.rng.random_bool(0.95).then_some(truth),
             created: Some(self.created),
             status: "completed".to_owned(),
+            channels: Some(2),
         };
         if times.judge().is_err() {
             return;

@@ -107,6 +107,11 @@ impl House {
             at: BORN,
         };
         self.store.cloud_recording(news).await.unwrap();
+        self.fetch().await;
+    }
+
+    /// Settles everything up to the transcript as if the recording had been fetched.
+    pub(super) async fn fetch(&self) {
         let here = self.write(&cloud(), "both");
         let fetched = Fetched {
             recording_sid: recording(),

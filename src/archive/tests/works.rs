@@ -1,5 +1,7 @@
 //! The two stages whole.
 
+use std::path::Path;
+
 use super::super::fingerprint::Fingerprint;
 use super::house::*;
 use super::server::Lie;
@@ -12,6 +14,13 @@ use crate::store::Output;
 fn puts(seen: &[String]) -> Vec<String> {
     let puts = seen.iter().filter_map(|seen| seen.strip_prefix("PUT "));
     puts.map(|key| key.rsplit('/').next().unwrap().trim_end_matches('?').to_owned()).collect()
+}
+
+fn waits(why: &Verdict, word: WaitingFor) {
+    match why {
+        Verdict::Waits { waiting_for, .. } => assert_eq!(*waiting_for, word, "{why:?}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
@@ -43,8 +52,6 @@ async fn a_call_is_archived_whole_with_its_manifest_last() {
     assert_eq!(page["files"][0]["recording_sid"], recording().as_str());
     assert_eq!(page["files"][1]["track"]["party"], "agent");
     assert_eq!(page["transcript"]["model"], "tiny.en");
-    let detail = house.store.call(&call_sid()).await.unwrap().unwrap();
-    assert!(detail.tracks.iter().all(|track| track.sha256.is_some()), "hashed in passing");
 }
 
 #[tokio::test]
@@ -137,10 +144,6 @@ async fn nothing_is_deleted_while_anything_speaks_against_it() {
     let house = House::with_a_call().await;
     house.archive().await;
     let young = house.delete().await;
-    let waits = |why: &Verdict, word: WaitingFor| match why {
-        Verdict::Waits { waiting_for, .. } => assert_eq!(*waiting_for, word, "{why:?}"),
-        other => panic!("{other:?}"),
-    };
     waits(&young, WaitingFor::Clock);
     house.clock.advance(DAY);
     house.clock.jump_to(house.clock.now(), false);
@@ -167,13 +170,37 @@ async fn nothing_is_deleted_while_anything_speaks_against_it() {
     house.s3.lie(Lie::Says(503, "SlowDown"));
     assert!(matches!(house.delete().await, Verdict::Again { .. }));
     house.s3.lie(Lie::None);
-    std::fs::write(house.file(&cloud()), "noise").unwrap();
-    assert!(matches!(house.delete().await, Verdict::Never { .. }), "its copy here is bad");
-    std::fs::remove_file(house.file(&cloud())).unwrap();
-    assert!(matches!(house.delete().await, Verdict::Never { .. }), "its copy here is gone");
+    house.sql().execute("update cloud_recordings set channels = 1", []).unwrap();
+    assert!(matches!(house.delete().await, Verdict::Never { .. }), "only half of it is here");
+    house.sql().execute("update cloud_recordings set channels = 2", []).unwrap();
     assert_eq!((house.twilio.deletions(), house.audit().len()), (0, 0));
-    house.write(&cloud(), "both");
     assert_eq!(house.delete().await, Verdict::Done(Output::Deleted), "nothing else was wrong");
+}
+
+#[tokio::test]
+async fn a_copy_here_that_is_no_good_is_fetched_anew() {
+    let spoils: [fn(&Path); 2] =
+        [|path| std::fs::write(path, "noise").unwrap(), |path| std::fs::remove_file(path).unwrap()];
+    for spoil in spoils {
+        for finds in [Stage::Archive, Stage::Delete] {
+            let house = House::with_a_call().await;
+            house.archive().await;
+            house.clock.advance(DAY);
+            spoil(&house.file(&cloud()));
+            match finds {
+                Stage::Archive => {
+                    house.make_due(Stage::Archive);
+                    assert!(matches!(house.archive().await, Verdict::Never { .. }));
+                }
+                _ => waits(&house.delete().await, WaitingFor::Recording),
+            }
+            assert!(house.twilio.has() && !house.file(&cloud()).exists(), "{finds}");
+            house.fetch().await;
+            house.archive().await;
+            assert_eq!(house.delete().await, Verdict::Done(Output::Deleted), "{finds}");
+            assert_eq!(house.audit()[0].0, "prove-deletion");
+        }
+    }
 }
 
 #[tokio::test]
