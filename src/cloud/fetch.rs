@@ -85,18 +85,24 @@ impl FetchWork {
         let Some(detail) = self.options.store.call_as_recorded(claim.call_sid()).await? else {
             return Ok(());
         };
-        let mut failed = None;
+        let (mut failed, mut fetched) = (None, 0_u32);
         for row in &detail.cloud_recordings {
             if row.status != "completed" || row.path.is_some() {
                 continue;
             }
             match self.fetch_one(claim, &detail, row).await {
-                Ok(()) => {}
+                Ok(()) => fetched += 1,
                 // One that cannot be had does not keep the others from coming.
                 Err(failure) => failed = failed.or(Some(failure)),
             }
         }
-        failed.map_or(Ok(()), Err)
+        if let Some(failure) = failed {
+            return Err(failure);
+        }
+        if fetched == 0 && detail.cloud_recordings.iter().all(|row| row.path.is_none()) {
+            return Err(nothing_to_fetch(&detail.cloud_recordings));
+        }
+        Ok(())
     }
 
     async fn fetch_one(
@@ -114,7 +120,7 @@ impl FetchWork {
             tokio::task::spawn_blocking(move || looked.found_download(&place, &named)).await??;
         let sealed = match found {
             Some(sealed) => sealed,
-            None => self.download(&folder, row).await?,
+            None => self.download(&folder, detail, row).await?,
         };
         let SealedDownload { path, size_bytes, sha256, channels, rate_hz, frames } = sealed;
         tracing::info!(
@@ -153,6 +159,7 @@ impl FetchWork {
     async fn download(
         &self,
         folder: &Folder,
+        detail: &CallDetail,
         row: &CloudRecordingRow,
     ) -> Result<SealedDownload, Failure> {
         let (vault, place, sid) =
@@ -162,16 +169,18 @@ impl FetchWork {
         let mut transfer = Transfer { download: Some(download), block: BytesMut::new() };
         let channels = if row.channels == Some(1) { Channels::One } else { Channels::Two };
         let brought = match self.bring(&mut transfer, &row.recording_sid, channels).await {
-            Err(Failure::Twilio(RestError::NotDual)) => {
+            // One that Twilio said to have two channels is waited for: half of it is not it.
+            Err(Failure::Twilio(RestError::NotDual)) if row.channels != Some(2) => {
                 self.bring(&mut transfer, &row.recording_sid, Channels::One).await
             }
             brought => brought,
         };
         if let Err(Failure::Twilio(RestError::NotFound)) = brought {
-            return Err(self.missing(row).await);
+            let began_at = row.started_at.unwrap_or(detail.call.created_at);
+            return Err(self.missing(row, began_at).await);
         }
         brought?;
-        let expect = Expect { duration_s: row.duration_s, channels: None };
+        let expect = Expect { duration_s: row.duration_s, channels: row.channels };
         Ok(transfer.on_disk(move |download| (download.finish(expect), None)).await??)
     }
 
@@ -226,7 +235,7 @@ impl FetchWork {
     }
 
     /// Finds out why Twilio has no sound under a recording's name.
-    async fn missing(&self, row: &CloudRecordingRow) -> Failure {
+    async fn missing(&self, row: &CloudRecordingRow, began_at: UnixMillis) -> Failure {
         let FetchOptions { client, store, clock, .. } = &self.options;
         let sid = &row.recording_sid;
         let now = clock.now();
@@ -247,20 +256,35 @@ impl FetchWork {
                     }
                 }
             }
-            Err(RestError::NotFound) if is_recent(row, now) => {
+            Err(RestError::NotFound) if is_recent(row, began_at, now) => {
                 Failure::NotYet(format!("Twilio does not have {sid} yet"))
             }
-            Err(RestError::NotFound) => gone(
-                "is not there: deleted before it could be fetched, or in another account or region",
-            ),
+            Err(RestError::NotFound) => match store.recording_gone(sid.clone(), now).await {
+                Ok(()) => gone(
+                    "is not there: deleted before it could be fetched, or in another account or region",
+                ),
+                Err(error) => error.into(),
+            },
             Err(error) => error.into(),
         }
     }
 }
 
-fn is_recent(row: &CloudRecordingRow, now: UnixMillis) -> bool {
+fn is_recent(row: &CloudRecordingRow, began_at: UnixMillis, now: UnixMillis) -> bool {
     let length = Duration::from_secs(u64::from(row.duration_s.unwrap_or(0)));
-    row.started_at.is_none_or(|began| now.since(began) < length + NOT_YET)
+    now.since(began_at) < length + NOT_YET
+}
+
+/// Says why a call has nothing to fetch and nothing that was fetched.
+fn nothing_to_fetch(rows: &[CloudRecordingRow]) -> Failure {
+    let words: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            let code = row.error_code.as_ref().map(|code| format!(", error {code}"));
+            format!("{} is {}{}", row.recording_sid, row.status, code.unwrap_or_default())
+        })
+        .collect();
+    Failure::Gone(format!("Twilio has no recording of this call to fetch: {}", words.join("; ")))
 }
 
 impl Transfer {

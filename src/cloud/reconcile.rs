@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::news;
+use super::{Starter, news};
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, UnixMillis};
 use crate::pipeline::{Due, Link, LinkState};
@@ -45,6 +45,8 @@ pub struct ReconcileOptions {
     pub every: Duration,
     /// Whom to tell that a live call is over.
     pub hangup: Hangup,
+    /// What asks Twilio to record calls, if that is done over REST.
+    pub starter: Option<Starter>,
 }
 
 /// Asks Twilio what it knows, by time and whenever the link has come back.
@@ -150,6 +152,7 @@ impl Reconciler {
         }
         found.calls += self.wanted_calls().await?;
         found.recordings += self.unsettled_recordings(since).await?;
+        self.go_on_asking().await?;
         store.settle_unheard(began_at.minus(SOUND_WITHIN), clock.now()).await?;
         // A clock that is not sure of itself may not say how far the lists have been read.
         if clock.synchronised() {
@@ -175,13 +178,25 @@ impl Reconciler {
         for sid in self.options.store.calls_wanted().await? {
             match self.options.client.call(&sid).await {
                 Ok(call) => found += u32::from(self.take_call(&call).await?),
-                Err(RestError::NotFound) => {
-                    tracing::warn!(call.sid = %sid, event = "reconcile.unknown", "Twilio has a recording of {sid} and does not know that call");
+                // One odd call does not keep the others from being asked for.
+                Err(error @ (RestError::NotFound | RestError::Refused { .. })) => {
+                    tracing::warn!(call.sid = %sid, event = "reconcile.unknown", error = %error, "Twilio has a recording of {sid} and does not tell of that call");
                 }
                 Err(error) => return Err(error.into()),
             }
         }
         Ok(found)
+    }
+
+    /// Goes on asking for copies of calls that were heard before fieldtape was stopped, and are
+    /// not over.
+    async fn go_on_asking(&self) -> Result<(), StoreError> {
+        let Some(starter) = &self.options.starter else { return Ok(()) };
+        let since = self.options.clock.now().minus(OVERLAP);
+        for sid in self.options.store.calls_without_copy(since).await? {
+            starter.begin(&sid);
+        }
+        Ok(())
     }
 
     /// Asks for recordings that are still under way by what is known, though they began before

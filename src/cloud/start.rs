@@ -10,8 +10,8 @@ use tracing::Instrument;
 
 use super::news;
 use crate::clock::SharedClock;
-use crate::domain::CallSid;
-use crate::store::{Store, StoreError};
+use crate::domain::{CallSid, EndReason};
+use crate::store::Store;
 use crate::twilio::rest::{Client, RecordingResource, RestError};
 
 /// The pause after the first refusal.
@@ -20,6 +20,12 @@ const AGAIN_FIRST: Duration = Duration::from_millis(250);
 /// The longest pause. Until the call can be recorded nothing is recorded there, so the wait is
 /// kept short.
 const AGAIN_MAX: Duration = Duration::from_secs(2);
+
+/// How long the ledger may take before Twilio is asked without it.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a call lasts at most, at Twilio.
+const CALL_MAX: Duration = Duration::from_hours(24);
 
 /// What asking needs.
 pub struct StartOptions {
@@ -74,9 +80,7 @@ impl Starter {
         let span = tracing::info_span!("start", call.sid = %sid);
         self.inner.options.tasks.spawn(
             async move {
-                if let Err(error) = inner.start(&sid).await {
-                    tracing::error!(error = %error, "the ledger does not say whether {sid} is recorded at Twilio; it is looked for there later");
-                }
+                inner.start(&sid).await;
                 inner.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&sid);
             }
             .instrument(span),
@@ -85,39 +89,52 @@ impl Starter {
 }
 
 impl Inner {
-    async fn start(&self, sid: &CallSid) -> Result<(), StoreError> {
+    async fn start(&self, sid: &CallSid) {
         let (mut pause, mut told_early) = (AGAIN_FIRST, false);
         tracing::info!(event = "cloud.asked", "Twilio is asked to record {sid}");
         loop {
-            if self.is_recorded_or_over(sid).await? {
-                return Ok(());
+            if self.is_recorded_or_over(sid).await {
+                return;
             }
-            let after = match self.ask(sid, &mut told_early).await? {
-                Tried::Started | Tried::GivenUp => return Ok(()),
+            let after = match self.ask(sid, &mut told_early).await {
+                Tried::Started | Tried::GivenUp => return,
                 Tried::Again { after } => after,
             };
             tokio::select! {
                 biased;
-                () = self.options.stop.cancelled() => return Ok(()),
+                () = self.options.stop.cancelled() => return,
                 () = self.options.clock.sleep(after.unwrap_or(pause).max(pause)) => {}
             }
             pause = pause.mul_f64(1.2).min(AGAIN_MAX);
         }
     }
 
-    async fn is_recorded_or_over(&self, sid: &CallSid) -> Result<bool, StoreError> {
-        let Some(detail) = self.options.store.call(sid).await? else { return Ok(false) };
+    /// Asks the ledger. While it is sick Twilio is asked: it records no call twice.
+    async fn is_recorded_or_over(&self, sid: &CallSid) -> bool {
+        let StartOptions { store, clock, .. } = &self.options;
+        let detail = match tokio::time::timeout(LEDGER_PATIENCE, store.call(sid)).await {
+            Ok(Ok(Some(detail))) => detail,
+            Ok(Ok(None)) | Err(_) => return false,
+            Ok(Err(error)) => {
+                tracing::error!(error = %error, "the ledger does not say whether {sid} is recorded at Twilio; it is asked for all the same");
+                return false;
+            }
+        };
         let hopeless = |word: &str| matches!(word, "absent" | "failed" | "deleted");
         if detail.cloud_recordings.iter().any(|row| !hopeless(&row.status)) {
-            return Ok(true);
+            return true;
         }
-        if !detail.call.is_live() {
+        // What interrupted us has not ended the call.
+        let may_go_on = detail.call.is_live()
+            || detail.call.end_reason == Some(EndReason::Interrupted)
+                && clock.now().since(detail.call.created_at) < CALL_MAX;
+        if !may_go_on {
             tracing::warn!(event = "cloud.missed", "{sid} ended before Twilio could record it");
         }
-        Ok(!detail.call.is_live())
+        !may_go_on
     }
 
-    async fn ask(&self, sid: &CallSid, told_early: &mut bool) -> Result<Tried, StoreError> {
+    async fn ask(&self, sid: &CallSid, told_early: &mut bool) -> Tried {
         let StartOptions { client, status_callback, .. } = &self.options;
         match client.start_recording(sid, status_callback).await {
             Ok(recording) => self.started(sid, &recording).await,
@@ -128,7 +145,7 @@ impl Inner {
                         "{sid} cannot be recorded yet; Twilio is asked again until it can"
                     );
                 }
-                Ok(Tried::Again { after: None })
+                Tried::Again { after: None }
             }
             // It may have been done: looked for before it is asked again.
             Err(RestError::Unanswered { why }) => {
@@ -141,7 +158,7 @@ impl Inner {
             }
             Err(error @ (RestError::Unauthorized { .. } | RestError::Refused { .. })) => {
                 tracing::error!(event = "cloud.failed", error = %error, "{sid} is not recorded at Twilio: {error}");
-                Ok(Tried::GivenUp)
+                Tried::GivenUp
             }
             Err(error) => {
                 tracing::warn!(event = "cloud.retried", error = %error, "Twilio could not be asked to record {sid}; it is asked again");
@@ -149,15 +166,15 @@ impl Inner {
                     RestError::Throttled { after } | RestError::Busy { after, .. } => after,
                     _ => None,
                 };
-                Ok(Tried::Again { after })
+                Tried::Again { after }
             }
         }
     }
 
     /// Looks whether a recording was started after all.
-    async fn look(&self, sid: &CallSid) -> Result<Tried, StoreError> {
+    async fn look(&self, sid: &CallSid) -> Tried {
         let Ok(recordings) = self.options.client.recordings_of(sid).await else {
-            return Ok(Tried::Again { after: None });
+            return Tried::Again { after: None };
         };
         let running = |recording: &&RecordingResource| {
             matches!(
@@ -167,27 +184,25 @@ impl Inner {
         };
         match recordings.iter().find(running) {
             Some(recording) => self.started(sid, recording).await,
-            None => Ok(Tried::Again { after: None }),
+            None => Tried::Again { after: None },
         }
     }
 
-    async fn started(
-        &self,
-        sid: &CallSid,
-        recording: &RecordingResource,
-    ) -> Result<Tried, StoreError> {
+    async fn started(&self, sid: &CallSid, recording: &RecordingResource) -> Tried {
         let at = self.options.clock.now();
+        let recording_sid = recording.sid.as_str();
         if let Some(mut update) = news::recording(recording, at) {
             // Twilio may know the call under its parent leg's name only.
             update.call_sid = recording.call_sid.clone().unwrap_or_else(|| sid.clone());
-            self.options.store.cloud_recording(update).await?;
+            if let Err(error) = self.options.store.cloud_recording(update).await {
+                tracing::error!(error = %error, recording.sid = recording_sid, "the ledger does not take {recording_sid}; it is taken in when Twilio's lists are read next");
+            }
         }
-        let recording_sid = recording.sid.as_str();
         tracing::info!(
             event = "cloud.started",
             recording.sid = recording_sid,
             "Twilio records {sid} as {recording_sid}"
         );
-        Ok(Tried::Started)
+        Tried::Started
     }
 }

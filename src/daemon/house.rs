@@ -17,6 +17,7 @@ use super::outside::Outside;
 use super::{Ports, doors};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
+use crate::cloud::Starter;
 use crate::config::{Config, Keep16k};
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
@@ -27,6 +28,7 @@ use crate::transcribe::{
 };
 use crate::vault::{self, Vault};
 use crate::web::door::{DoorState, Inside, Settings};
+use crate::web::health::Health;
 use crate::web::lan::{Gate, LanState};
 use crate::web::serve::Listener;
 use crate::web::{admin, door, lan};
@@ -131,9 +133,10 @@ impl House {
         let looks = self.watcher(settings.clone());
         let answers = TaskTracker::new();
         let mut rooms = self.start_rooms(&stop);
-        self.outside.start(&self.config, &mut rooms, &stop).await?;
+        let starter = self.outside.starter(&self.config, &self.calls, &stop);
+        self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
         rooms.spawn(named("health", looks.run(health, stop.clone())));
-        self.open_doors(&ports, settings, watched, &stop, &answers);
+        self.open_doors(&ports, (settings, watched), starter, &stop, &answers);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let ended = tokio::select! {
@@ -210,8 +213,8 @@ impl House {
     fn open_doors(
         &self,
         ports: &Arc<Ports>,
-        settings: watch::Receiver<Settings>,
-        health: watch::Receiver<crate::web::health::Health>,
+        (settings, health): (watch::Receiver<Settings>, watch::Receiver<Health>),
+        starter: Option<Starter>,
         stop: &CancellationToken,
         answers: &TaskTracker,
     ) {
@@ -229,11 +232,7 @@ impl House {
         let hostname = uname.nodename().to_string_lossy();
         let gate = Gate::new(self.config.server.lan_listen, &hostname, &[]);
         let page = lan::router(lan_state.clone(), gate);
-        let inside = Inside {
-            store: self.store.clone(),
-            recorder: self.recorder.clone(),
-            starter: self.outside.starter(&self.config, &self.calls, stop),
-        };
+        let inside = Inside { store: self.store.clone(), recorder: self.recorder.clone(), starter };
         let door = door::router(DoorState {
             settings,
             inside: Some(inside),

@@ -18,7 +18,7 @@ use crate::cloud::{
     FetchOptions, FetchWork, ReconcileOptions, Reconciler, SplitOptions, SplitWork, StartOptions,
     Starter,
 };
-use crate::config::Config;
+use crate::config::{CloudRecording, Config};
 use crate::domain::{CallSid, Stage};
 use crate::pipeline::{self, Due, IsLive, Link, Probe, Runner, Throttle, Work};
 use crate::store::{CallDetail, Store, TranscriptRow};
@@ -108,6 +108,7 @@ impl Outside {
     pub(super) async fn start(
         &self,
         config: &Config,
+        starter: Option<Starter>,
         rooms: &mut JoinSet<&'static str>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
@@ -120,7 +121,8 @@ impl Outside {
         rooms.spawn(named("the split stage", split.run(stop.clone())));
         self.start_archive(config, rooms, stop).await?;
         if let Some(twilio) = &self.twilio {
-            self.start_twilio(config, twilio, rooms, stop);
+            let by_rest = config.twilio.cloud_recording == CloudRecording::Rest;
+            self.start_twilio(config, twilio, starter.filter(|_| by_rest), (rooms, stop));
         }
         Ok(())
     }
@@ -178,8 +180,8 @@ impl Outside {
         &self,
         config: &Config,
         Twilio { client, link }: &Twilio,
-        rooms: &mut JoinSet<&'static str>,
-        stop: &CancellationToken,
+        starter: Option<Starter>,
+        (rooms, stop): (&mut JoinSet<&'static str>, &CancellationToken),
     ) {
         let fetch = FetchWork::new(FetchOptions {
             client: client.clone(),
@@ -200,6 +202,7 @@ impl Outside {
             link: link.clone(),
             every: config.twilio.reconcile_every,
             hangup: Arc::new(move |sid: &CallSid| recorder.call_ended(sid)),
+            starter,
         });
         rooms.spawn(named("the reconciliation", reconciler.run(stop.clone())));
     }

@@ -155,6 +155,7 @@ impl House {
             link: link.clone(),
             every: 15 * MINUTE,
             hangup: Arc::new(|_: &CallSid| false),
+            starter: None,
         });
         tasks.spawn(reconciler.run(stop.clone()));
         Self { store, link, due, stop, tasks }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 
 use super::gate::{Signed, Turned, check_account};
 use super::voice::new_call;
-use super::{DoorState, Inside, LEDGER_PATIENCE};
+use super::{DoorState, Inside, LEDGER_PATIENCE, ask_for_copy};
 use crate::domain::CallSid;
 use crate::store::{CloudUpdate, StatusUpdate, StoreError};
 use crate::twilio::webhook::{
@@ -47,6 +47,7 @@ pub(super) async fn stream_status(
     check_account(&gatekeeper, &news.account_sid)?;
     let inside = inside(&state)?;
     let sid = &news.call_sid;
+    ask_for_copy(&state, sid);
     if news.event == StreamEvent::Error {
         let error = news.error.unwrap_or_else(|| "no reason given".to_owned());
         tracing::error!(call.sid = %sid, stream.sid = %news.stream_sid, event = "stream.failed", error, "Twilio could not stream {sid} to us: {error}");

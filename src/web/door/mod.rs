@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
-use crate::domain::AccountSid;
+use crate::domain::{AccountSid, CallSid};
 use crate::store::Store;
 use crate::twilio::door::{Door, PublicUrl};
 
@@ -115,4 +115,14 @@ pub fn router(state: DoorState) -> Router {
         .route("/twilio/media-stream", get(stream::media_stream))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .with_state(state)
+}
+
+/// Asks Twilio to record a call, if that is done over REST: the announcement has been said, for
+/// the stream that we hear of follows it in the document.
+fn ask_for_copy(state: &DoorState, sid: &CallSid) {
+    let by_rest = state.settings.borrow().answering.cloud_copy == CloudCopy::Rest;
+    let starter = state.inside.as_ref().and_then(|inside| inside.starter.as_ref());
+    if let Some(starter) = starter.filter(|_| by_rest) {
+        starter.begin(sid);
+    }
 }

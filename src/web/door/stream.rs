@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use super::gate::{Turned, check_upgrade};
 use super::voice::{TOKEN_PARAMETER, token_hash};
-use super::{CloudCopy, DoorState, Gatekeeper, Inside, LEDGER_PATIENCE};
+use super::{DoorState, Gatekeeper, Inside, LEDGER_PATIENCE, ask_for_copy};
 use crate::capture::{Frame, StreamLink, StreamOpening};
 use crate::domain::{CallSid, PartyMap};
 use crate::store::{NewCall, TokenVerdict};
@@ -171,18 +171,12 @@ impl Line {
         }
     }
 
-    /// The announcement has been said: the stream follows it in the document.
-    fn ask_for_copy(&self, sid: &CallSid) {
-        let by_rest = self.state.settings.borrow().answering.cloud_copy == CloudCopy::Rest;
-        if let Some(starter) = self.inside.starter.as_ref().filter(|_| by_rest) {
-            starter.begin(sid);
-        }
-    }
-
     async fn open(&mut self, start: &Start) -> Result<StreamLink, Hangup> {
         if start.account_sid != self.gatekeeper.account_sid {
             return Err(hangup(close_code::POLICY, "not our account"));
         }
+        // Whatever becomes of the stream, Twilio's copy is wanted, all the more if nothing does.
+        ask_for_copy(&self.state, &start.call_sid);
         if !start.format.is_mulaw() {
             tracing::error!(
                 event = "stream.failed",
@@ -201,7 +195,6 @@ impl Line {
         let parties = PartyMap::new(call.direction, call.origin, false);
         let stream_sid = start.stream_sid.clone();
         let opening = StreamOpening { call, stream_sid, verified, parties };
-        self.ask_for_copy(&start.call_sid);
         self.inside.recorder.open_stream(opening).await.map_err(|refused| {
             tracing::error!(event = "stream.failed", error = %refused, "{} is not recorded here: {refused}; Twilio's recording has it", start.call_sid);
             hangup(close_code::AGAIN, "the recorder takes no more streams")

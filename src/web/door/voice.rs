@@ -41,7 +41,7 @@ pub(super) async fn voice(
     );
     let token = announce(&state, &request).await;
     let answering = state.settings.borrow().answering.clone();
-    let asked = ask_for_copy(&state, &answering, sid, token.is_some());
+    let asked = see_to_copy(&state, &answering, sid, token.is_some());
     let document = document(&answering, &gatekeeper, &request, (token.as_deref(), asked));
     Ok(([(header::CONTENT_TYPE, "text/xml")], document.to_xml()).into_response())
 }
@@ -54,9 +54,10 @@ enum CopyBy {
 }
 
 /// Sees to Twilio's copy of the call. Over REST it begins when the announcement, if any, has been
-/// said, and the stream, which follows that in the document, is how we know; without a stream the
-/// document itself has to ask.
-fn ask_for_copy(
+/// said, and the stream, which follows that in the document, is how we know. Without a stream of
+/// which to hear, and without a ledger that could say what was asked already, the document itself
+/// has to ask.
+fn see_to_copy(
     state: &DoorState,
     answering: &Answering,
     sid: &CallSid,
@@ -66,11 +67,12 @@ fn ask_for_copy(
     let silent = answering.announcement.trim().is_empty();
     match (answering.cloud_copy, starter) {
         (CloudCopy::Off, _) => CopyBy::Other,
-        (CloudCopy::Rest, Some(starter)) if silent => {
-            starter.begin(sid);
+        (CloudCopy::Rest, Some(starter)) if has_stream => {
+            if silent {
+                starter.begin(sid);
+            }
             CopyBy::Other
         }
-        (CloudCopy::Rest, Some(_)) if has_stream => CopyBy::Other,
         (CloudCopy::Rest | CloudCopy::Twiml, _) => CopyBy::Document,
     }
 }
