@@ -101,6 +101,7 @@ fn said(row: &SegmentRow) -> Said<String> {
         text: row.text.clone(),
         avg_logprob: row.avg_logprob as f32,
         no_speech_prob: row.no_speech_prob as f32,
+        words: Vec::new(),
     };
     Said { speaker: row.party.to_string(), segment }
 }
@@ -232,7 +233,14 @@ mod tests {
 
     fn said(speaker: &str, start_ms: u64, end_ms: u64, text: &str) -> Said<String> {
         let text = text.to_owned();
-        let segment = Segment { start_ms, end_ms, text, avg_logprob: -0.1, no_speech_prob: 0.0 };
+        let segment = Segment {
+            start_ms,
+            end_ms,
+            text,
+            avg_logprob: -0.1,
+            no_speech_prob: 0.0,
+            words: Vec::new(),
+        };
         Said { speaker: speaker.to_owned(), segment }
     }
 
