@@ -33,6 +33,7 @@ mod segment;
 mod spans;
 mod speech;
 mod step;
+mod timing;
 mod track;
 mod window;
 mod wire;
