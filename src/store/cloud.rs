@@ -105,13 +105,16 @@ impl Store {
                     fetched.recording_sid.as_str()
                 ],
             )?;
-            tx.execute(
-                "update calls set recording_status = 'completed' where id = \
-                   (select call_id from cloud_recordings where recording_sid = ?1) \
-                 and ended_at_ms is not null",
-                [fetched.recording_sid.as_str()],
-            )?;
-            Ok(())
+            let call: Option<i64> = tx
+                .query_row(
+                    "update calls set recording_status = 'completed' where id = \
+                       (select call_id from cloud_recordings where recording_sid = ?1) \
+                     and ended_at_ms is not null returning id",
+                    [fetched.recording_sid.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            call.map_or(Ok(()), |call| super::finish::settle_soundless(tx, CallId(call)))
         })
         .await
     }
