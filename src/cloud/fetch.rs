@@ -177,6 +177,7 @@ impl FetchWork {
         };
         if let Err(Failure::Twilio(RestError::NotFound)) = brought {
             let began_at = row.started_at.unwrap_or(detail.call.created_at);
+            transfer.discard_if_empty().await?;
             return Err(self.missing(row, began_at).await);
         }
         brought?;
@@ -314,6 +315,14 @@ impl Transfer {
         self.block.clear();
         let restarted = self.on_disk(|mut download| (download.restart(), Some(download)));
         Ok(restarted.await??)
+    }
+
+    /// Removes the part if nothing came. What came is kept: it may be all there is.
+    async fn discard_if_empty(mut self) -> Result<(), Failure> {
+        let discarded = self.on_disk(|download| {
+            (if download.is_empty() { download.discard() } else { Ok(()) }, None)
+        });
+        Ok(discarded.await??)
     }
 
     /// Writes what was gathered.
