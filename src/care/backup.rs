@@ -1,12 +1,14 @@
 //! A copy of everything that cannot be made again, in a folder elsewhere.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::files::{self, Content};
 use super::manifest::{Entry, Manifest};
 use super::{CareError, LEDGER, Progress};
 use crate::domain::UnixMillis;
-use crate::store::{self, KeptFile};
+use crate::store::{self, Inventory, KeptFile};
+use crate::vault::RelPath;
 
 /// Ledgers that a backup keeps: the newest, and those of the times before.
 const LEDGERS_MAX: usize = 3;
@@ -39,8 +41,7 @@ pub fn back_up(
     let inventory = store::inventory(&to.join(&ledger.path))?;
     let mut saved = Saved { files: 1, size_bytes: ledger.size_bytes, copied: 1, damaged: vec![] };
     let mut entries = Vec::new();
-    let under_way = files::walk(data_dir, "recordings")?;
-    let under_way: Vec<_> = under_way.into_iter().filter(|path| path.ends_with(".part")).collect();
+    let under_way = under_way(data_dir, &inventory)?;
     let total = (inventory.files.len() + under_way.len()) as u64;
     let known = before.as_ref().map(Manifest::by_path).unwrap_or_default();
     for kept in &inventory.files {
@@ -64,11 +65,7 @@ pub fn back_up(
         };
         entries.push(entry);
     }
-    // Sound of calls that are live: safe here as far as it is safe there.
     for path in under_way {
-        if path.parse::<crate::vault::RelPath>().is_err() {
-            continue;
-        }
         if let Ok(coming) = files::copy(&data_dir.join(&path), &to.join(&path)) {
             saved.copied += 1;
             entries.push(Entry::new(path, coming.keep()?));
@@ -80,6 +77,19 @@ pub fn back_up(
     Manifest::new(made_at.get(), ledger, entries).write(to)?;
     forget_old_ledgers(to)?;
     Ok(saved)
+}
+
+/// Lists the sound of calls that are live: it is as safe there as it is here. A file may have been
+/// sealed since the ledger was copied, which then does not know it.
+fn under_way(data_dir: &Path, inventory: &Inventory) -> Result<Vec<String>, CareError> {
+    let known = inventory.files.iter().map(|kept| kept.path.as_str());
+    let known: HashSet<&str> = known.chain(inventory.garbage.iter().map(String::as_str)).collect();
+    let mut found = files::walk(data_dir, "recordings")?;
+    found.retain(|path| {
+        let is_sound = path.ends_with(".wav") || path.ends_with(".part");
+        is_sound && !known.contains(path.as_str()) && path.parse::<RelPath>().is_ok()
+    });
+    Ok(found)
 }
 
 /// Copies the ledger under a name of its own, so that the one before stands until the manifest
