@@ -86,7 +86,7 @@ fn under_way(data_dir: &Path, inventory: &Inventory) -> Result<Vec<String>, Care
     let known: HashSet<&str> = known.chain(inventory.garbage.iter().map(String::as_str)).collect();
     let mut found = files::walk(data_dir, "recordings")?;
     found.retain(|path| {
-        let is_sound = path.ends_with(".wav") || path.ends_with(".part");
+        let is_sound = files::ends_in(path, "wav") || files::ends_in(path, "part");
         is_sound && !known.contains(path.as_str()) && path.parse::<RelPath>().is_ok()
     });
     Ok(found)
@@ -158,7 +158,7 @@ fn forget_old_ledgers(to: &Path) -> Result<(), CareError> {
         .map(|entry| entry.path())
         .filter(|path| {
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            name.is_some_and(|name| name.starts_with("ledger-") && name.ends_with(".db"))
+            name.is_some_and(|name| name.starts_with("ledger-") && files::ends_in(&name, "db"))
         })
         .collect();
     ledgers.sort();

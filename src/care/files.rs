@@ -131,6 +131,11 @@ fn sync_folder(path: &Path) -> Result<(), CareError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(CareError::disk(path))
 }
 
+/// Says whether a file's name ends in an extension.
+pub(super) fn ends_in(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
+}
+
 /// Lists every file below a folder, relative to `root`; none if there is no such folder.
 pub(super) fn walk(root: &Path, folder: &str) -> Result<Vec<String>, CareError> {
     let mut found = Vec::new();

@@ -133,11 +133,11 @@ fn is_still_listed(ledger: &Path, kept: &KeptFile) -> Result<bool, CareError> {
 
 /// What is there that the ledger does not know.
 fn sort_stray(path: &str, ledger: &Path, found: &mut Found) -> Result<(), CareError> {
-    if path.ends_with(".damaged") {
+    if files::ends_in(path, "damaged") {
         found.set_aside.push(path.to_owned());
-    } else if !path.ends_with(".wav") {
+    } else if !files::ends_in(path, "wav") {
         // A recording, a download or a copy on its way, or what a stop left of one.
-        if path.ends_with(".part") {
+        if files::ends_in(path, "part") {
             found.under_way.push(path.to_owned());
         }
     } else if !store::inventory(ledger)?.files.iter().any(|kept| kept.path == path) {
