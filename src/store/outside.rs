@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::backup::{Backup, StepResult};
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{StoreError, read};
@@ -13,10 +13,7 @@ use crate::domain::{CallSid, RecordingSid};
 /// How long another program's lock is waited for.
 const BUSY_WAIT: Duration = Duration::from_secs(30);
 
-/// How many times a copy is tried that found the ledger locked.
-const COPIES_MAX: u32 = 20;
-
-/// What is waited before that.
+/// What is waited before a copy that found the ledger locked is tried again.
 const COPY_AGAIN: Duration = Duration::from_millis(250);
 
 /// The faults of a damaged ledger that are told; the first ones say enough.
@@ -52,17 +49,8 @@ pub fn copy_ledger(from: &Path, to: &Path) -> Result<(), StoreError> {
     let source = open(from)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut copy = Connection::open_with_flags(to, flags)?;
-    let mut tries = 0;
-    loop {
-        // All in one step: a step later, a change by another would have it begin anew.
-        let stepped = Backup::new(&source, &mut copy)?.step(-1)?;
-        tries += 1;
-        match stepped {
-            StepResult::Done => break,
-            _ if tries < COPIES_MAX => std::thread::sleep(COPY_AGAIN),
-            _ => return Err(StoreError::Overloaded),
-        }
-    }
+    // All pages in one step: after a smaller one, a change by another would have it begin anew.
+    Backup::new(&source, &mut copy)?.run_to_completion(i32::MAX, COPY_AGAIN, None)?;
     // One file, with nothing beside it.
     copy.pragma_update(None, "journal_mode", "delete")?;
     copy.close().map_err(|(_, error)| error.into())
