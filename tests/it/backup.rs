@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fieldtape::simulate::Sound;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{Home, eventually, noise};
@@ -24,7 +25,8 @@ async fn a_box_made_again_from_its_backup_has_every_call() {
     let options = appliance.call_options(|_| {});
     let second = options.call_sid.clone();
     let sound = Sound::stereo(noise(3, 6_000), noise(4, 6_000));
-    let playing = tokio::spawn(fieldtape::simulate::run(options, sound, CancellationToken::new()));
+    let mut playing = JoinSet::new();
+    playing.spawn(fieldtape::simulate::run(options, sound, CancellationToken::new()));
     eventually("the second call is heard for two seconds", async || {
         let sizes = home.files_under_way().into_iter().map(|path| std::fs::metadata(path).unwrap());
         sizes.map(|file| file.len()).max().filter(|bytes| *bytes > 2 * 2 * 16_000).map(drop)
@@ -35,7 +37,7 @@ async fn a_box_made_again_from_its_backup_has_every_call() {
     let refused = home.run(&["restore", text(&stick)]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.err.contains("fieldtape is running"), "{refused:?}");
-    playing.await.unwrap().unwrap();
+    playing.join_next().await.unwrap().unwrap().unwrap();
     appliance.stop().await;
 
     assert_eq!(home.run(&["restore", text(&stick), "--drill"]).await.code, Some(0));
