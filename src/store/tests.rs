@@ -4,7 +4,9 @@ use super::*;
 use crate::domain::*;
 
 mod cloud;
+mod heard;
 mod returning;
+mod turns;
 mod upgrade;
 
 fn sid(n: u8) -> CallSid {

@@ -168,6 +168,7 @@ impl House {
         };
         let settlement = match &verdict {
             Verdict::Done(output) => Settlement::Done(output.clone()),
+            Verdict::GivesWay => Settlement::GivenBack,
             Verdict::Nothing => Settlement::Nothing,
             Verdict::Never { why } => Settlement::Never { why: why.clone() },
             Verdict::Again { why } | Verdict::Unreachable { why } | Verdict::Waits { why, .. } => {
