@@ -209,6 +209,18 @@ pub struct CallDetail {
     pub cloud_recordings: Vec<CloudRecordingRow>,
 }
 
+impl CallDetail {
+    /// Says whether its transcript is due and not begun.
+    pub fn awaits_its_transcript(&self) -> bool {
+        let waits = |row: &StageRow| {
+            row.stage == Stage::Transcript
+                && row.status == StageStatus::Pending
+                && row.waiting_for.is_none()
+        };
+        self.stages.iter().any(waits)
+    }
+}
+
 /// A stretch of speech by one party.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SegmentRow {

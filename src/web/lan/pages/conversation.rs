@@ -7,6 +7,13 @@ use crate::store::{CallDetail, GapRow, SegmentRow, TranscriptRow};
 /// Shorter losses are summed up instead of shown in their place: a bad line has hundreds.
 const GAP_SHOWN_MS: u64 = 1_000;
 
+/// Below this confidence a line is shown in grey: the model gave its words less than even odds. The
+/// script has the same for live lines.
+const CONFIDENCE_DOUBTFUL: f64 = 0.5;
+
+/// So is one that the model held to be nobody's speech, more likely than not.
+const NO_SPEECH_DOUBTFUL: f64 = 0.5;
+
 /// What is shown where the words belong.
 pub(super) enum Conversation {
     /// The transcript.
@@ -29,11 +36,17 @@ pub(super) struct Line {
     pub(super) start_s: String,
     pub(super) end_s: String,
     pub(super) text: String,
+    /// The model was unsure of it.
+    pub(super) doubtful: bool,
 }
 
 impl Conversation {
-    /// Takes what there is of the words of a call.
-    pub(super) fn new(detail: &CallDetail, transcript: Option<TranscriptRow>) -> Self {
+    /// Takes what there is of the words of a call, and why they are held back if they are.
+    pub(super) fn new(
+        detail: &CallDetail,
+        transcript: Option<TranscriptRow>,
+        held: Option<&str>,
+    ) -> Self {
         let call = &detail.call;
         match (transcript, call.transcript_status) {
             _ if call.is_live() => {
@@ -41,7 +54,7 @@ impl Conversation {
             }
             // A transcript in force stays in view while a better one is made.
             (Some(transcript), _) => Self::told(detail, &transcript),
-            (None, StageStatus::Pending) => Self::Waiting { text: waiting(detail) },
+            (None, StageStatus::Pending) => Self::Waiting { text: waiting(detail, held) },
             (None, StageStatus::Processing | StageStatus::Completed) => Self::Waiting {
                 text: "The call is over. Its words are being written down.".to_owned(),
             },
@@ -85,9 +98,10 @@ impl Conversation {
     }
 }
 
-fn waiting(detail: &CallDetail) -> String {
+fn waiting(detail: &CallDetail, held: Option<&str>) -> String {
     let call = &detail.call;
     match call.waiting_for {
+        None if let Some(why) = held => format!("The call is over. Writing its words down {why}."),
         Some(what) => format!("The call is over. Writing its words down {}.", words::waiting(what)),
         None => "The call is over. Its words are written down next.".to_owned(),
     }
@@ -141,6 +155,8 @@ impl Line {
             start_s: seconds(segment.start_ms),
             end_s: seconds(segment.end_ms),
             text: segment.text.trim().to_owned(),
+            doubtful: segment.confidence < CONFIDENCE_DOUBTFUL
+                || segment.no_speech_prob > NO_SPEECH_DOUBTFUL,
         }
     }
 }
@@ -202,5 +218,15 @@ mod tests {
                 "1:10 1.0 s of the technician never arrived",
             ]
         );
+    }
+
+    #[test]
+    fn a_line_is_doubtful_when_the_model_was_unsure_of_its_words_or_that_anybody_spoke() {
+        let sure = said(Party::Agent, 0, "Hello.");
+        let unsure = SegmentRow { confidence: 0.49, ..sure.clone() };
+        let nobody = SegmentRow { no_speech_prob: 0.6, ..sure.clone() };
+        for (segment, doubtful) in [(sure, false), (unsure, true), (nobody, true)] {
+            assert_eq!(Line::new(&segment).doubtful, doubtful, "{segment:?}");
+        }
     }
 }
