@@ -32,3 +32,5 @@ mod speech;
 mod support;
 mod webhook;
 mod wer;
+#[cfg(feature = "whisper")]
+mod written_down;

@@ -61,7 +61,7 @@ fn file_job(audio: File) -> FileJob {
 }
 
 /// Reads one channel of an asset at 16 kHz.
-fn channel(name: &str, index: usize) -> Vec<f32> {
+pub(crate) fn channel(name: &str, index: usize) -> Vec<f32> {
     let mut reader = WavReader::new(asset(name)).unwrap();
     let mut channels = vec![Vec::new(); usize::from(reader.channels())];
     while reader.read(&mut channels, 1 << 16).unwrap() > 0 {}
