@@ -1,6 +1,6 @@
 //! What the box has, and what it does at this moment, as far as speech must know.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A box this hot is about to slow itself down: a Raspberry Pi does at 80 °C.
 const HOT_MILLIDEGREES: i64 = 75_000;
@@ -30,11 +30,11 @@ impl Machine {
     /// Returns the box this runs on.
     pub fn this() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::new(cores, "/".into())
+        Self::new(cores, Path::new("/"))
     }
 
     /// Returns a box with so many cores that is described below `root`.
-    pub fn new(cores: usize, root: PathBuf) -> Self {
+    pub fn new(cores: usize, root: &Path) -> Self {
         Self { cores, loadavg: root.join("proc/loadavg"), thermal: root.join("sys/class/thermal") }
     }
 
@@ -97,7 +97,7 @@ pub(crate) mod tests {
     impl Box {
         pub(crate) fn new(cores: usize) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let machine = Machine::new(cores, folder.path().to_owned());
+            let machine = Machine::new(cores, folder.path());
             Self { folder, machine }
         }
 

@@ -180,7 +180,7 @@ mod tests {
             office.schedule.held().unwrap(),
             "waits while calls are in progress, for this box has 2 cores: 30 min at most"
         );
-        office.clock.advance(HELD_MAX - Duration::from_secs(1));
+        office.clock.advance(HELD_MAX.saturating_sub(Duration::from_secs(1)));
         assert!(office.schedule.held().unwrap().ends_with(": 1 min at most"));
         office.clock.advance(Duration::from_secs(1));
         assert_eq!(office.schedule.course(), Course::Gently);

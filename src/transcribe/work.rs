@@ -78,8 +78,9 @@ impl TranscriptWork {
         let mut parties = Party::ALL.iter().map(|party| (*party, Vec::new())).collect::<Vec<_>>();
         for (track, audio) in files {
             let said = hear(&hearing, track, audio, &mut heard).await?;
-            let own = parties.iter_mut().find(|(party, _)| *party == track.party);
-            own.into_iter().for_each(|(_, segments)| segments.extend(said.clone()));
+            if let Some((_, own)) = parties.iter_mut().find(|(party, _)| *party == track.party) {
+                own.extend(said);
+            }
         }
         let Some((language, model)) = heard.by else { return Ok(None) };
         let segments = merge(parties).into_iter().map(row).collect();

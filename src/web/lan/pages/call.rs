@@ -129,7 +129,9 @@ fn stages(detail: &CallDetail, held: Option<String>) -> Vec<StageItem> {
         std::iter::once(recording).chain(with_work.map(StageItem::new)).collect();
     let name = words::stage(Stage::Transcript);
     let transcript = stages.iter_mut().find(|item| item.badge.stage == name);
-    transcript.into_iter().for_each(|item| item.facts.extend(held.clone()));
+    if let Some(item) = transcript {
+        item.facts.extend(held);
+    }
     stages
 }
 

@@ -108,7 +108,7 @@ impl Office {
         let live_calls = Arc::new(AtomicUsize::new(0));
         let schedule = {
             let live_calls = Arc::clone(&live_calls);
-            let machine = Machine::new(2, folder.path().join("machine"));
+            let machine = Machine::new(2, &folder.path().join("machine"));
             Schedule::new(
                 clock.clone(),
                 machine,

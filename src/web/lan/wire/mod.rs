@@ -111,7 +111,7 @@ impl Call {
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
         let cloud_recordings =
             cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
-        Self { tracks, cloud_recordings, waiting_reason, ..Self::bare(call) }
+        Self { waiting_reason, tracks, cloud_recordings, ..Self::bare(call) }
     }
 
     fn bare(call: store::Call) -> Self {
