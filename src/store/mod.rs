@@ -50,7 +50,7 @@ pub use read::AuditEntry;
 pub use retry::Retried;
 pub use rows::{
     Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, FillRow,
-    GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow,
+    GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow, WordRow,
 };
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};

@@ -267,6 +267,7 @@ fn row(said: Said<Party>) -> SegmentRow {
         confidence,
         avg_logprob: f64::from(said.segment.avg_logprob),
         no_speech_prob: f64::from(said.segment.no_speech_prob),
+        words: Vec::new(),
     }
 }
 

@@ -249,6 +249,7 @@ pub(super) fn said(text: &str) -> Output {
         confidence: 0.9,
         avg_logprob: -0.1,
         no_speech_prob: 0.0,
+        words: Vec::new(),
     };
     let transcript = TranscriptRow {
         source: TrackSource::Cloud,

@@ -360,7 +360,9 @@ document.addEventListener("change", chooseVoice);
 document.addEventListener("click", (event) => {
   const line = event.target.closest?.("button.line");
   if (line) {
-    playFrom(Number(line.dataset.start));
+    // By keyboard there is no word, only the line.
+    const word = event.target.closest("[data-at]");
+    playFrom(Number(word ? word.dataset.at : line.dataset.start));
   }
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(pollTimer) : poll()));

@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::domain::{Party, StageStatus};
-use crate::store::{CallDetail, GapRow, SegmentRow, TranscriptRow};
+use crate::store::{CallDetail, GapRow, SegmentRow, TranscriptRow, WordRow};
 
 /// Shorter losses are summed up instead of shown in their place: a bad line has hundreds.
 const GAP_SHOWN_MS: u64 = 1_000;
@@ -36,8 +36,15 @@ pub(super) struct Line {
     pub(super) start_s: String,
     pub(super) end_s: String,
     pub(super) text: String,
+    /// Its words and where each begins, if they make up the text.
+    pub(super) words: Vec<Word>,
     /// The model was unsure of it.
     pub(super) doubtful: bool,
+}
+
+pub(super) struct Word {
+    pub(super) start_s: String,
+    pub(super) text: String,
 }
 
 impl Conversation {
@@ -150,15 +157,26 @@ impl Turn {
 
 impl Line {
     fn new(segment: &SegmentRow) -> Self {
-        let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
+        let text = segment.text.trim();
+        let spoken: Vec<&str> = segment.words.iter().map(|word| word.text.as_str()).collect();
+        // Where words are written without spaces they are not taken apart.
+        let is_whole = spoken.join(" ") == text;
+        let words = segment.words.iter().filter(|_| is_whole);
+        let word =
+            |word: &WordRow| Word { start_s: seconds(word.start_ms), text: word.text.clone() };
         Self {
             start_s: seconds(segment.start_ms),
             end_s: seconds(segment.end_ms),
-            text: segment.text.trim().to_owned(),
+            text: text.to_owned(),
+            words: words.map(word).collect(),
             doubtful: segment.confidence < CONFIDENCE_DOUBTFUL
                 || segment.no_speech_prob > NO_SPEECH_DOUBTFUL,
         }
     }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
 #[cfg(test)]
@@ -175,6 +193,7 @@ mod tests {
             confidence: 0.9,
             avg_logprob: -0.1,
             no_speech_prob: 0.0,
+            words: Vec::new(),
         }
     }
 
@@ -228,5 +247,22 @@ mod tests {
         for (segment, doubtful) in [(sure, false), (unsure, true), (nobody, true)] {
             assert_eq!(Line::new(&segment).doubtful, doubtful, "{segment:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_taken_apart_where_its_words_make_up_the_text() {
+        let word = |text: &str, start_ms| WordRow {
+            text: text.to_owned(),
+            start_ms,
+            end_ms: start_ms + 200,
+        };
+        let words = vec![word("Good", 420), word("morning.", 1_610)];
+        let spoken = SegmentRow { words, ..said(Party::Agent, 420, "Good morning.") };
+        let line = Line::new(&spoken);
+        let starts: Vec<_> =
+            line.words.iter().map(|w| (w.start_s.as_str(), w.text.as_str())).collect();
+        assert_eq!(starts, [("0.420", "Good"), ("1.610", "morning.")]);
+        let joined = SegmentRow { text: "Goodmorning.".to_owned(), ..spoken };
+        assert!(Line::new(&joined).words.is_empty());
     }
 }

@@ -217,6 +217,7 @@ impl Office {
             confidence: 0.9,
             avg_logprob: -0.105,
             no_speech_prob: 0.0,
+            words: Vec::new(),
         });
         let transcript = TranscriptRow {
             source: TrackSource::Stream,
