@@ -346,3 +346,7 @@ impl Ear {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;
