@@ -32,6 +32,9 @@ const SAMPLES_PER_STEP: usize = 320;
 const STEPS_AROUND: i32 = 128;
 const STEPS_MIN: i32 = 512;
 
+/// The matrix kernels take whole blocks of so many steps.
+const STEPS_BLOCK: i32 = 64;
+
 /// Layers of the smallest model's encoder.
 const LAYERS_OF_TINY: i32 = 4;
 
@@ -115,8 +118,10 @@ impl Engine {
     fn audio_context(&self, samples: usize) -> i32 {
         let all = self.context.n_audio_ctx();
         let steps = i32::try_from(samples / SAMPLES_PER_STEP).unwrap_or(all);
-        let fitted = (steps.saturating_add(STEPS_AROUND)).max(STEPS_MIN).min(all);
-        if self.context.model_n_audio_layer() <= LAYERS_OF_TINY { fitted } else { 0 }
+        let fitted = steps.saturating_add(STEPS_AROUND).max(STEPS_MIN);
+        let fitted = fitted.saturating_add(STEPS_BLOCK - 1) / STEPS_BLOCK * STEPS_BLOCK;
+        let is_tiny = self.context.model_n_audio_layer() <= LAYERS_OF_TINY;
+        if is_tiny && fitted < all { fitted } else { 0 }
     }
 
     /// Returns the language to ask for, `None` to find it out.

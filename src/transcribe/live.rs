@@ -37,6 +37,10 @@ const GUESS_MIN: u64 = 9_600;
 /// Behind by this much, no more guesses are made.
 const GUESS_LAG_MAX: Duration = Duration::from_secs(1);
 
+/// How long a track is left alone that could not be looked at: whatever is wrong, a process that
+/// starts again and again would make it worse.
+const REST: Duration = Duration::from_secs(5);
+
 /// How often the board is told how far behind the words are.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -96,6 +100,8 @@ struct Ear {
     /// The sample up to which it was last looked at, and when, since boot.
     looked_to: u64,
     looked_at: Duration,
+    /// Not before this, since boot.
+    next_look: Duration,
     /// Where speech ended that waits to be heard.
     waiting_since: Option<u64>,
     /// Where the speech under way began.
@@ -187,20 +193,30 @@ impl<F: FnMut() -> Vec<LiveSource> + Send + 'static> LiveWriter<F> {
         let Some(progress) = self.calls.get_mut(call_sid) else { return };
         let Some(ear) = progress.tracks.get_mut(path) else { return };
         let now = self.clock.since_boot();
+        if now < ear.next_look {
+            return;
+        }
         // A file that is not there has just been sealed: its call is over.
         let Some(job) = ear.job(path, guess, now) else { return };
+        let to_sample = job.to_sample;
         match self.speech.live(job).await {
-            Ok(text) => ear.show(text, |event| match event {
-                Shown::Said(segment) => self.board.heard(call_sid, segment),
-                Shown::Guess(segment) => self.board.guessed(call_sid, segment),
-            }),
-            Err(error) if !std::mem::replace(&mut progress.warned, true) => {
+            Ok(text) => {
+                (ear.looked_to, ear.looked_at) = (to_sample, now);
+                ear.show(text, |event| match event {
+                    Shown::Said(segment) => self.board.heard(call_sid, segment),
+                    Shown::Guess(segment) => self.board.guessed(call_sid, segment),
+                });
+            }
+            Err(error) => {
+                ear.next_look = self.clock.since_boot() + REST;
+                if std::mem::replace(&mut progress.warned, true) {
+                    return;
+                }
                 tracing::warn!(
                     call.sid = %call_sid, event = "live.failed", error = %error,
                     "no words are shown while {call_sid} runs: {error}; its transcript is made afterwards"
                 );
             }
-            Err(_) => {}
         }
     }
 
@@ -267,6 +283,7 @@ impl Ear {
             consumed_to: 0,
             looked_to: 0,
             looked_at: now,
+            next_look: now,
             waiting_since: None,
             open_since: None,
             guessed_at: Duration::ZERO,
@@ -279,7 +296,6 @@ impl Ear {
         let audio = File::open(path).ok()?;
         let size = audio.metadata().map_or(0, |metadata| metadata.len());
         let to_sample = (size.saturating_sub(WAV_HEADER_BYTES) / 2).max(self.looked_to);
-        (self.looked_to, self.looked_at) = (to_sample, now);
         if guess {
             self.guessed_at = now;
         }
