@@ -6,16 +6,19 @@
 //! Not here: what a command does beyond reading its arguments and printing its answer.
 
 mod admin;
+mod bar;
 mod calls;
 mod check_config;
 mod exit;
 mod export;
 mod generate;
+mod model;
 mod output;
 mod queue;
 mod retry;
 mod run;
 mod simulate;
+mod speech;
 mod status;
 mod transcribe;
 
@@ -73,6 +76,9 @@ enum Command {
     Queue(queue::Args),
     /// Try failed stages again
     Retry(retry::Args),
+    /// List, fetch and measure speech models
+    #[command(subcommand)]
+    Model(model::Args),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
     /// Print a completion script
@@ -141,12 +147,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context { config: cli.config };
     match cli.command {
         Command::Run => run::run(&context),
-        Command::Transcribe(args) => transcribe::run(args),
+        Command::Transcribe(args) => transcribe::run(&context, args),
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
+        Command::Model(args) => model::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -5,8 +5,9 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use super::exit::Failure;
-use super::output;
-use crate::transcribe::{FileJob, Format, Progress, Transcript, model_dirs, transcribe_file};
+use super::{Context, output};
+use crate::models::model_dirs;
+use crate::transcribe::{FileJob, Format, Hearing, Progress, Transcriber, Transcript};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,20 +33,22 @@ pub(super) struct Args {
     threads: u32,
 }
 
-pub(super) fn run(args: Args) -> Result<(), Failure> {
+pub(super) fn run(_context: &Context, args: Args) -> Result<(), Failure> {
     let name = args.file.display().to_string();
     let audio =
         File::open(&args.file).map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
     let job = FileJob {
         audio,
-        model: args.model,
-        model_dirs: model_dirs(None),
         language: args.language,
         vocabulary: Vec::new(),
-        threads: args.threads,
         speakers: [args.party_left, args.party_right],
     };
-    let text = transcribe_file(job, show_progress())
+    let hearing =
+        Hearing { model: args.model, model_dirs: model_dirs(None), threads: args.threads };
+    let mut transcriber =
+        Transcriber::load(&hearing).map_err(|error| Failure::Failed(error.to_string()))?;
+    let text = transcriber
+        .hear(job, show_progress())
         .map_err(|error| Failure::Failed(format!("{name}: {error}")))?;
     if text.truncated {
         output::error(&format!("{name} is cut off: what is there was transcribed"));

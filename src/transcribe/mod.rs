@@ -2,7 +2,7 @@
 //!
 //! [`Speech`] is the daemon's handle; behind it a child process ([`worker`]) runs the engine,
 //! window by window, so that the worst it can do costs one attempt at one track and a live track
-//! waits for one window at most. [`transcribe_file`] does the same for one file in this process.
+//! waits for one window at most. [`Transcriber`] does the same for files in this process.
 //!
 //! Invariant: a segment's times lie within the speech it belongs to, on the timeline of its
 //! track, and silence gives no text. The worker opens nothing; what it hears comes to it as an
@@ -40,11 +40,11 @@ pub mod worker;
 
 pub use board::{LiveBoard, LiveEvent, LiveSegment, LiveView};
 pub use conversation::{Said, Turn, merge, turns};
-pub use file::{FileError, FileJob, FileText, Progress, transcribe_file};
+pub use file::{FileError, FileJob, FileText, Hearing, Progress, Transcriber};
 pub use formats::{BadFormat, Format, Transcript, written};
 pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};
-pub use models::{DETECTOR_FILE, ModelError, ModelFiles, model_dirs};
+pub use models::{ModelError, ModelFiles};
 pub use segment::{LiveText, Segment, TrackText};
 pub use speech::Speech;
 pub use work::{TranscriptWork, TranscriptWorkOptions};

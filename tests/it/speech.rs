@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 use fieldtape::audio::{Resampler, WavReader, pcm16, wav_header};
 use fieldtape::domain::RateHz;
 use fieldtape::transcribe::{
-    FileError, FileJob, LiveJob, ModelError, Options, PATIENCE, Segment, Speech, SpeechError,
-    TrackJob, TrackText, transcribe_file,
+    FileError, FileJob, FileText, Hearing, LiveJob, ModelError, Options, PATIENCE, Progress,
+    Segment, Speech, SpeechError, TrackJob, TrackText, Transcriber,
 };
 
 use crate::wer::wer;
@@ -46,14 +46,22 @@ fn options() -> Options {
     }
 }
 
+/// Loads a model, by name or path.
+fn transcriber(model: &str) -> Result<Transcriber, ModelError> {
+    let model_dirs = vec![root().join("models")];
+    Transcriber::load(&Hearing { model: model.to_owned(), model_dirs, threads: 1 })
+}
+
+/// Hears a file with the bundled model.
+fn transcribe_file(job: FileJob, progress: impl FnMut(Progress)) -> Result<FileText, FileError> {
+    transcriber("tiny.en-q8_0")?.hear(job, progress)
+}
+
 fn file_job(audio: File) -> FileJob {
     FileJob {
         audio,
-        model: "tiny.en-q8_0".to_owned(),
-        model_dirs: vec![root().join("models")],
         language: "auto".to_owned(),
         vocabulary: Vec::new(),
-        threads: 1,
         speakers: ["agent".to_owned(), "technician".to_owned()],
     }
 }
