@@ -22,6 +22,19 @@ impl Known {
         CATALOGUE.iter().find(|known| known.name == name)
     }
 
+    /// Finds what is known by this name: what is published, else what comes with the program,
+    /// which a mirror may have.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        Self::all().find(|known| known.name == name)
+    }
+
+    /// Says whether a file of this hash is this model: the one known by it, or another of the same
+    /// name and length.
+    pub fn is(&self, sha256: &str) -> bool {
+        let same = |other: &&Self| other.name == self.name && other.bytes == self.bytes;
+        self.sha256 == sha256 || Self::all().filter(same).any(|other| other.sha256 == sha256)
+    }
+
     /// Lists everything known: what is published, and what comes with the program.
     pub fn all() -> impl Iterator<Item = &'static Self> {
         CATALOGUE.iter().chain([&BUNDLED, &DETECTOR])

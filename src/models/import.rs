@@ -126,3 +126,102 @@ impl Offer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::BUNDLED;
+    use super::*;
+
+    /// A folder with what comes with the program, as on a stick.
+    fn stick() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for known in [BUNDLED, DETECTOR] {
+            let name = known.file_name();
+            std::fs::copy(format!("models/{name}"), dir.path().join(name)).unwrap();
+        }
+        std::fs::write(dir.path().join("ggml-base.bin"), "cut").unwrap();
+        std::fs::write(dir.path().join("holiday.jpg"), "sea").unwrap();
+        dir
+    }
+
+    fn put(dir: &Path) -> Put {
+        Put { dir: dir.join("models"), keep_free: 0 }
+    }
+
+    #[test]
+    fn a_stick_gives_what_is_known_and_nothing_else() {
+        let (stick, box_) = (stick(), tempfile::tempdir().unwrap());
+        let found = offers(stick.path(), None, None).unwrap();
+        let names: Vec<&str> = found.iter().map(|offer| offer.name.as_str()).collect();
+        assert_eq!(names, [DETECTOR.name, BUNDLED.name]);
+        for offer in &found {
+            let path = offer.put(&put(box_.path()), &mut |_| {}).unwrap();
+            assert_eq!(path.metadata().unwrap().len(), offer.bytes);
+        }
+        assert_eq!(
+            offers(stick.path(), Some("base"), None)
+                .unwrap_err()
+                .to_string()
+                .matches("ggml-base.bin")
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_name_is_known_by_its_length_and_proven_by_its_hash() {
+        let (stick, box_) = (stick(), tempfile::tempdir().unwrap());
+        let file = stick.path().join("download (1)");
+        std::fs::rename(stick.path().join(BUNDLED.file_name()), &file).unwrap();
+        let found = offers(&file, None, None).unwrap();
+        let path = found[0].put(&put(box_.path()), &mut |_| {}).unwrap();
+        assert_eq!(path, box_.path().join("models").join(BUNDLED.file_name()));
+    }
+
+    #[test]
+    fn a_changed_byte_installs_nothing() {
+        let (stick, box_) = (stick(), tempfile::tempdir().unwrap());
+        let file = stick.path().join(DETECTOR.file_name());
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[5000] ^= 1;
+        std::fs::write(&file, bytes).unwrap();
+        let found = offers(&file, None, None).unwrap();
+        let error = found[0].put(&put(box_.path()), &mut |_| {}).unwrap_err();
+        assert!(matches!(error, FetchError::WrongBytes { .. }), "{error}");
+        assert_eq!(std::fs::read_dir(put(box_.path()).dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_an_interrupted_download_left_survives_a_wrong_stick() {
+        let (stick, box_) = (stick(), tempfile::tempdir().unwrap());
+        let part = put(box_.path()).dir.join(format!("{}.part", DETECTOR.file_name()));
+        std::fs::create_dir(part.parent().unwrap()).unwrap();
+        std::fs::write(&part, "begun").unwrap();
+        let file = stick.path().join(DETECTOR.file_name());
+        std::fs::write(&file, vec![7; usize::try_from(DETECTOR.bytes).unwrap()]).unwrap();
+        let found = offers(&file, None, None).unwrap();
+        assert!(found[0].put(&put(box_.path()), &mut |_| {}).is_err());
+        assert_eq!(std::fs::read(&part).unwrap(), b"begun");
+        std::fs::copy(format!("models/{}", DETECTOR.file_name()), &file).unwrap();
+        found[0].put(&put(box_.path()), &mut |_| {}).unwrap();
+        assert!(!part.exists());
+    }
+
+    #[test]
+    fn a_model_of_ones_own_needs_its_hash() {
+        let (stick, box_) = (stick(), tempfile::tempdir().unwrap());
+        let file = stick.path().join("ggml-ours.bin");
+        let mut bytes = std::fs::read(stick.path().join(BUNDLED.file_name())).unwrap();
+        bytes.push(0);
+        std::fs::write(&file, &bytes).unwrap();
+        assert!(matches!(offers(&file, None, None), Err(FetchError::NothingKnown { .. })));
+        let hash = sha256(&mut &bytes[..], &mut |_| {}).unwrap();
+        let found = offers(&file, None, Some(&hash)).unwrap();
+        let path = found[0].put(&put(box_.path()), &mut |_| {}).unwrap();
+        assert!(path.ends_with("ggml-ours.bin"));
+        let other = offers(&file, None, Some(&"0".repeat(64))).unwrap();
+        assert!(other[0].put(&put(box_.path()), &mut |_| {}).is_err());
+        let picture = stick.path().join("holiday.jpg");
+        assert!(offers(&picture, None, Some(&hash)).is_err(), "no model at all");
+    }
+}

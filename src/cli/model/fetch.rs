@@ -68,7 +68,7 @@ fn plain(name: &str) -> &str {
 
 fn published(name: &str) -> Result<&'static Known, Failure> {
     let unknown = || FetchError::Unknown { name: name.to_owned(), near: near_misses(name) };
-    Known::published(plain(name)).ok_or_else(|| Failure::Usage(unknown().to_string()))
+    Known::named(plain(name)).ok_or_else(|| Failure::Usage(unknown().to_string()))
 }
 
 fn fetch(known: &Known, settings: &Settings, shelf: &Shelf, put: &Put) -> Result<(), Failure> {
