@@ -70,6 +70,8 @@ impl FromStr for Format {
 pub struct Transcript<'a> {
     /// The call, if it is one's.
     pub call_sid: Option<&'a str>,
+    /// The file, if it is one's.
+    pub file: Option<&'a str>,
     /// The language.
     pub language: &'a str,
     /// The model that heard it.
@@ -85,6 +87,7 @@ pub fn written(call_sid: &CallSid, row: &TranscriptRow, format: Format) -> Strin
     let said: Vec<Said<String>> = row.segments.iter().map(said).collect();
     let transcript = Transcript {
         call_sid: Some(call_sid.as_str()),
+        file: None,
         language: &row.language,
         model: &row.model,
         source: Some(row.source.as_str()),
@@ -136,6 +139,7 @@ impl Transcript<'_> {
         });
         let transcript = JsonTranscript {
             call_sid: self.call_sid,
+            file: self.file,
             language: self.language,
             model: self.model,
             source: self.source,
@@ -174,6 +178,8 @@ impl Transcript<'_> {
 struct JsonTranscript<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     call_sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     language: &'a str,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -239,6 +245,7 @@ mod tests {
     fn written(said: &[Said<String>], format: Format) -> String {
         let transcript = Transcript {
             call_sid: Some("CA0"),
+            file: None,
             language: "en",
             model: "tiny.en-q8_0",
             source: Some("stream"),

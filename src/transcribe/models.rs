@@ -150,6 +150,25 @@ mod tests {
 }
 
 #[cfg(test)]
+#[cfg(feature = "whisper")]
+mod tests_with_engine {
+    use crate::models::Language;
+
+    #[test]
+    fn the_engine_knows_the_same_languages_by_the_same_names() {
+        assert_eq!(
+            Language::all().count(),
+            usize::try_from(whisper_rs::get_lang_max_id()).unwrap() + 1
+        );
+        for language in Language::all() {
+            let id = whisper_rs::get_lang_id(language.code()).unwrap();
+            assert_eq!(whisper_rs::get_lang_str(id), Some(language.code()));
+            assert_eq!(whisper_rs::get_lang_str_full(id), Some(language.name()));
+        }
+    }
+}
+
+#[cfg(test)]
 #[cfg(not(feature = "whisper"))]
 mod tests_without_engine {
     use super::*;

@@ -22,6 +22,12 @@ use crate::transcribe::{FileJob, Hearing, Transcriber};
 /// A call of 68 s, two parties.
 const CALL: &[u8] = include_bytes!("../../../tests/assets/service-call.wav");
 
+/// Ticks of `/proc/stat` in a second, the same on every Linux.
+const TICKS_PER_S: u64 = 100;
+
+/// Others that use more of the processor than this make a model look slow.
+const OTHERS_MAX: f64 = 0.2;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Only these [default: every model that is here]
@@ -49,10 +55,18 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let _gentle = rustix::process::nice(settings.transcription.nice);
     let mut measurements = Measurements::read(shelf.own());
     let mut tried = Vec::new();
+    let before = Load::now();
     for model in models {
         let measured = measure(&model, &settings, &shelf)?;
         measurements.take(&model, measured);
         tried.push(Tried { model, measured });
+    }
+    if let Some(others) = before.others_since().filter(|others| *others > OTHERS_MAX) {
+        output::error(&format!(
+            "other programs used {:.0} % of the processor meanwhile: on a quiet box the models are \
+             faster than this",
+            others * 100.0
+        ));
     }
     if let Err(error) = measurements.write(shelf.own()) {
         output::error(&format!("{error}; model ls will not show these speeds"));
@@ -130,6 +144,37 @@ fn call() -> Result<File, Failure> {
         Ok(file)
     });
     written.map_err(|error| Failure::Failed(format!("the call cannot be put into memory: {error}")))
+}
+
+/// What the processor has done since the machine started.
+struct Load {
+    busy: Duration,
+    own: Duration,
+    since_boot: Duration,
+}
+
+impl Load {
+    fn now() -> Self {
+        Self { busy: busy().unwrap_or_default(), own: cpu(), since_boot: SystemClock.since_boot() }
+    }
+
+    /// Returns which part of the processor others have used since then.
+    fn others_since(&self) -> Option<f64> {
+        let now = Self::now();
+        let cores = std::thread::available_parallelism().ok()?.get();
+        let busy = now.busy.checked_sub(self.busy)?.checked_sub(now.own - self.own)?;
+        let could = (now.since_boot - self.since_boot).as_secs_f64()
+            * f64::from(u32::try_from(cores).ok()?);
+        (could > 0.0).then(|| busy.as_secs_f64() / could)
+    }
+}
+
+/// Reads how long all cores together have been busy: `cpu user nice system idle …` in ticks.
+fn busy() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/stat").ok()?;
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: u64 = line.split_whitespace().take(3).filter_map(|n| n.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks * 1000 / TICKS_PER_S))
 }
 
 /// Returns what this process has used of the processor.
