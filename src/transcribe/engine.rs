@@ -21,6 +21,12 @@ use super::spans::FRAME;
 /// 0.8, then taken as it is.
 const TEMPERATURE_STEP: f32 = 0.4;
 
+/// How long a name of the vocabulary seems to have taken: 1.2 s, in the model's ticks of 20 ms.
+const NAME_TICKS: usize = 60;
+
+/// The vocabulary seems to have been said within 28.8 s, over and over if it is long.
+const NAMES_END: usize = 24 * NAME_TICKS;
+
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
 
@@ -111,16 +117,25 @@ impl Engine {
         }
     }
 
-    /// Returns the tokens of the vocabulary, as many as half the model's text context takes.
-    fn tokens(&self, prompt: &str) -> Vec<i32> {
+    /// Returns the tokens of the vocabulary, as many as half the model's text context takes. Each
+    /// name stands there as if it had been said by itself, with its times: after a prompt without
+    /// times the model leaves them out too, and words end up in the wrong turn.
+    fn tokens(&self, vocabulary: &str) -> Vec<i32> {
         let tokens_max = usize::try_from(self.context.n_text_ctx() / 2).unwrap_or(0);
-        let text = format!(" {}", prompt.trim()).replace('\0', "");
-        if text.trim().is_empty() {
-            return Vec::new();
+        let first_time = self.context.token_beg();
+        let mut tokens = Vec::new();
+        for (start, name) in (0..NAMES_END).step_by(NAME_TICKS).cycle().zip(vocabulary.lines()) {
+            let text = format!(" {}", name.trim()).replace('\0', "");
+            // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
+            let name = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
+            if tokens.len() + name.len() + 2 > tokens_max {
+                break;
+            }
+            let time = |tick: usize| first_time + i32::try_from(tick).unwrap_or(0);
+            tokens.push(time(start));
+            tokens.extend(name);
+            tokens.push(time(start + NAME_TICKS));
         }
-        // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
-        let mut tokens = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
-        tokens.truncate(tokens_max);
         tokens
     }
 

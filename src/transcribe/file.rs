@@ -17,6 +17,7 @@ use super::scan::{AFTER_CALL, LIVE, PIECE, Scan};
 use super::segment::Segment;
 use super::spans::Rules;
 use super::step::hear;
+use super::vocabulary::prompt;
 
 /// What a file is heard with.
 #[derive(Debug, Clone)]
@@ -132,7 +133,7 @@ impl Transcriber {
             return Err(FileError::Channels { channels: reader.channels() });
         }
         let (rate_hz, total) = (reader.rate_hz(), reader.frames());
-        let prompt = job.vocabulary.join(", ");
+        let prompt = prompt(&job.vocabulary);
         let mut parties = (job.speakers.into_iter().take(usize::from(reader.channels())))
             .map(|speaker| Party::new(speaker, rate_hz, &job.language, AFTER_CALL))
             .collect::<Result<Vec<Party>, FileError>>()?;

@@ -21,7 +21,7 @@ pub(crate) enum EngineError {
 pub(crate) struct Manner<'a> {
     /// Two or three letters, or "auto".
     pub(crate) language: &'a str,
-    /// Words to expect: names, part numbers.
+    /// Names and part numbers to expect, one a line.
     pub(crate) prompt: &'a str,
     /// Threads to use, at least one.
     pub(crate) threads: u32,

@@ -33,6 +33,7 @@ mod spans;
 mod speech;
 mod step;
 mod track;
+mod vocabulary;
 mod window;
 mod wire;
 mod work;

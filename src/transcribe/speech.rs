@@ -15,6 +15,7 @@ use super::job::{LiveJob, Options, SpeechError, TrackJob};
 use super::models::{ModelError, ModelFiles};
 use super::queue::{Next, Queue, Running};
 use super::segment::{LiveText, Segment, TrackText};
+use super::vocabulary::prompt;
 use super::wire::{Answer, Fault, Request, Slot, StepAnswer, StepRequest};
 
 type Reply<T> = oneshot::Sender<Result<T, SpeechError>>;
@@ -176,14 +177,7 @@ impl Engine {
 
     fn request(&self, slot: Slot, from: u64, to: Option<u64>, language: String) -> StepRequest {
         let threads = super::threads(self.options.threads);
-        StepRequest {
-            slot,
-            from,
-            to,
-            language,
-            prompt: self.options.vocabulary.join(", "),
-            threads,
-        }
+        StepRequest { slot, from, to, language, prompt: prompt(&self.options.vocabulary), threads }
     }
 
     /// Has the worker do one step; returns also the name of the model that did it.
