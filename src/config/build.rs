@@ -170,9 +170,10 @@ fn transcription(
     let live_model = filled(raw.live_model);
     if let Some(Some(language)) = language {
         let dirs = model_dirs(server.map(|server| server.data_dir.as_path()));
-        speaks(language, [("model", Some(&raw.model)), ("live_model", live_model.as_ref())], &dirs)
-            .into_iter()
-            .for_each(|(key, what)| problems.add(key, what));
+        let models = [("model", Some(&raw.model)), ("live_model", live_model.as_ref())];
+        for (key, what) in speaks(language, models, &dirs) {
+            problems.add(key, what);
+        }
     }
     Some(Transcription {
         model: raw.model,

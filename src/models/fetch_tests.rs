@@ -143,7 +143,7 @@ async fn fetch(server: &Server, dir: &Path) -> Result<PathBuf, FetchError> {
     let mut tell = |_| {};
     let ticking = async {
         loop {
-            clock.advance(Duration::from_secs(60));
+            clock.advance(Duration::from_mins(1));
             tokio::task::yield_now().await;
         }
     };

@@ -33,7 +33,7 @@ fn own_dir(data_dir: &Path) -> PathBuf {
 /// Says whether a model, by name or path, knows only English: by what its file says where there
 /// is one, else by its name.
 pub fn english_only(model: &str, dirs: &[PathBuf]) -> bool {
-    let is_path = model.contains('/') || model.ends_with(".bin");
+    let is_path = model.contains('/') || Path::new(model).extension().is_some_and(|e| e == "bin");
     let mut paths: Vec<PathBuf> = dirs.iter().map(|dir| dir.join(file_name(model))).collect();
     if is_path {
         paths = vec![PathBuf::from(model)];
@@ -48,7 +48,11 @@ pub fn english_only(model: &str, dirs: &[PathBuf]) -> bool {
 /// "base.en", "tiny.en-q8_0".
 fn named_english(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
-    name.split(['-', '_']).any(|part| part.trim_end_matches(".bin").ends_with(".en"))
+    let english = |part: &str| {
+        let part = part.trim_end_matches(".bin");
+        part.rsplit_once('.').is_some_and(|(_, language)| language == "en")
+    };
+    name.split(['-', '_']).any(english)
 }
 
 /// A model's file that is here.

@@ -164,38 +164,51 @@ impl Transcriber {
         })
     }
 
-    /// Hears a two-party call as it is heard while it runs: each utterance by itself, soon after
-    /// its end. Returns how long each took.
-    pub fn hear_live(
-        &mut self,
-        audio: File,
-        clock: &dyn Clock,
-    ) -> Result<Vec<Duration>, FileError> {
+    /// Hears the beginning of a call as it is heard while it runs: each utterance by itself, soon
+    /// after its end, until there were enough of them.
+    pub fn hear_live(&mut self, audio: File, clock: &dyn Clock) -> Result<LivePace, FileError> {
         let mut reader = WavReader::new(BufReader::new(audio))?;
-        let rate_hz = reader.rate_hz();
-        let second = usize::try_from(rate_hz).unwrap_or(PIECE);
+        let second = usize::try_from(reader.rate_hz()).unwrap_or(PIECE);
         let mut parties = (0..reader.channels())
-            .map(|number| Party::new(number.to_string(), rate_hz, "auto", LIVE))
+            .map(|number| Party::new(number.to_string(), reader.rate_hz(), "auto", LIVE))
             .collect::<Result<Vec<Party>, FileError>>()?;
         let mut channels = vec![Vec::new(); parties.len()];
-        let mut took = Vec::new();
-        loop {
+        let mut pace = LivePace::default();
+        while pace.utterances.len() < UTTERANCES_ENOUGH {
             channels.iter_mut().for_each(Vec::clear);
             let got = reader.read(&mut channels, second)?;
+            if got == 0 {
+                break;
+            }
+            pace.call += Duration::from_secs(1);
             for (party, sound) in parties.iter_mut().zip(&channels) {
                 let (began, known) = (clock.since_boot(), party.segments.len());
-                party.take(&mut self.engine, sound, got == 0)?;
+                party.take(&mut self.engine, sound, false)?;
                 party.scan.pause(&mut self.engine)?;
                 party.hear(&mut self.engine, "", self.threads)?;
+                let took = clock.since_boot().saturating_sub(began);
+                pace.work += took;
                 if party.segments.len() > known {
-                    took.push(clock.since_boot().saturating_sub(began));
+                    pace.utterances.push(took);
                 }
             }
-            if got == 0 {
-                return Ok(took);
-            }
         }
+        Ok(pace)
     }
+}
+
+/// Utterances after which it is known how long one takes.
+const UTTERANCES_ENOUGH: usize = 8;
+
+/// How hearing a call while it runs went.
+#[derive(Debug, Clone, Default)]
+pub struct LivePace {
+    /// So much of the call was heard.
+    pub call: Duration,
+    /// It took so long altogether.
+    pub work: Duration,
+    /// How long each utterance took.
+    pub utterances: Vec<Duration>,
 }
 
 /// One speaker being heard.

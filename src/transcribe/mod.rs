@@ -41,7 +41,7 @@ pub mod worker;
 
 pub use board::{LiveBoard, LiveEvent, LiveSegment, LiveView};
 pub use conversation::{Said, Turn, merge, turns};
-pub use file::{FileError, FileJob, FileText, Hearing, Progress, Transcriber};
+pub use file::{FileError, FileJob, FileText, Hearing, LivePace, Progress, Transcriber};
 pub use formats::{BadFormat, Format, Transcript, written};
 pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};

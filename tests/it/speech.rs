@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod files;
+mod vocabulary;
 mod worker;
 
 use std::fs::File;

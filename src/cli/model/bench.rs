@@ -33,7 +33,7 @@ pub(in crate::cli) struct Args {
     /// Only these [default: every model that is here]
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-    /// Write the best that are fit into the configuration: transcription.model and live_model
+    /// Write the best that are fit into the configuration: `transcription.model` and `live_model`
     #[arg(long)]
     set: bool,
     /// As JSON
@@ -121,15 +121,15 @@ fn measure(model: &Found, settings: &Settings, shelf: &Shelf) -> Result<Measured
     let after_call = SystemClock.since_boot().saturating_sub(began);
     let after_call_cpu = cpu().saturating_sub(cpu_before);
     drop(bar);
-    let mut took = transcriber.hear_live(call()?, &SystemClock).map_err(|error| failed(&error))?;
-    took.sort();
-    let length = Duration::from_millis(text.duration_ms.max(1));
-    let part = |time: Duration| time.as_secs_f64() / length.as_secs_f64();
-    let median = took.get(took.len() / 2).copied().unwrap_or_default();
+    let mut live = transcriber.hear_live(call()?, &SystemClock).map_err(|error| failed(&error))?;
+    live.utterances.sort();
+    let median = live.utterances.get(live.utterances.len() / 2).copied().unwrap_or_default();
+    let length = Duration::from_millis(text.duration_ms);
+    let part = |time: Duration, of: Duration| time.as_secs_f64() / of.as_secs_f64().max(1e-3);
     Ok(Measured {
-        after_call: part(after_call),
-        after_call_cpu: part(after_call_cpu),
-        live: part(took.iter().sum()),
+        after_call: part(after_call, length),
+        after_call_cpu: part(after_call_cpu, length),
+        live: part(live.work, live.call),
         utterance_ms: u64::try_from(median.as_millis()).unwrap_or(u64::MAX),
         threads: transcriber.threads(),
     })
@@ -162,8 +162,8 @@ impl Load {
     fn others_since(&self) -> Option<f64> {
         let now = Self::now();
         let cores = std::thread::available_parallelism().ok()?.get();
-        let busy = now.busy.checked_sub(self.busy)?.checked_sub(now.own - self.own)?;
-        let could = (now.since_boot - self.since_boot).as_secs_f64()
+        let busy = now.busy.checked_sub(self.busy)?.checked_sub(now.own.checked_sub(self.own)?)?;
+        let could = now.since_boot.checked_sub(self.since_boot)?.as_secs_f64()
             * f64::from(u32::try_from(cores).ok()?);
         (could > 0.0).then(|| busy.as_secs_f64() / could)
     }
@@ -249,14 +249,11 @@ fn set(tried: &[Tried], settings: &Settings) -> Result<(), Failure> {
 /// Says whether a model of English only will do: the configured language is English, or none is
 /// set and the model used now knows nothing else.
 fn speaks_english(tried: &[Tried], settings: &Settings) -> bool {
-    match settings.transcription.language {
-        Some(language) => language.is_english(),
-        None => {
-            let now = &settings.transcription.model;
-            let now = tried.iter().find(|tried| tried.model.name == *now);
-            now.is_none_or(Tried::english_only)
-        }
+    if let Some(language) = settings.transcription.language {
+        return language.is_english();
     }
+    let now = tried.iter().find(|tried| tried.model.name == settings.transcription.model);
+    now.is_none_or(Tried::english_only)
 }
 
 fn write(file: &Path, model: &str, live: Option<&str>) -> Result<(), Failure> {

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Args {
     /// The hash of a model of your own, in 64 hex digits
     #[arg(long, value_name = "HEX", requires = "from", value_parser = hash)]
     sha256: Option<String>,
-    /// Put them into this folder (a stick) [default: models in server.data_dir]
+    /// Put them into this folder (a stick) [default: models in `server.data_dir`]
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 }
@@ -33,32 +33,26 @@ fn hash(text: &str) -> Result<String, String> {
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let settings = context.speech()?;
-    let (shelf, put) = match &args.into {
-        Some(dir) => (Shelf::at(dir), Put { dir: dir.clone(), keep_free: 0 }),
-        None => {
-            let shelf = Shelf::new(&settings.data_dir);
-            let dir = shelf.own().to_owned();
-            (shelf, Put { dir, keep_free: settings.min_free_bytes })
-        }
+    let (shelf, put) = if let Some(dir) = &args.into {
+        (Shelf::at(dir), Put { dir: dir.clone(), keep_free: 0 })
+    } else {
+        let shelf = Shelf::new(&settings.data_dir);
+        let dir = shelf.own().to_owned();
+        (shelf, Put { dir, keep_free: settings.min_free_bytes })
     };
-    match &args.from {
-        Some(from) => {
-            let names: Vec<Option<&str>> = match args.names.as_slice() {
-                [] => vec![None],
-                names => names.iter().map(|name| Some(plain(name))).collect(),
-            };
-            for name in names {
-                import(from, name, args.sha256.as_deref(), &put)?;
-            }
-            Ok(())
-        }
-        None => {
-            let known = args.names.iter().map(|name| published(name));
-            // All names are looked at before the first byte is fetched.
-            let known = known.collect::<Result<Vec<&Known>, Failure>>()?;
-            known.into_iter().try_for_each(|known| fetch(known, &settings, &shelf, &put))
-        }
+    if let Some(from) = &args.from {
+        let names: Vec<Option<&str>> = match args.names.as_slice() {
+            [] => vec![None],
+            names => names.iter().map(|name| Some(plain(name))).collect(),
+        };
+        return names
+            .into_iter()
+            .try_for_each(|name| import(from, name, args.sha256.as_deref(), &put));
     }
+    let known = args.names.iter().map(|name| published(name));
+    // All names are looked at before the first byte is fetched.
+    let known = known.collect::<Result<Vec<&Known>, Failure>>()?;
+    known.into_iter().try_for_each(|known| fetch(known, &settings, &shelf, &put))
 }
 
 /// People copy names from addresses and listings.
@@ -81,7 +75,8 @@ fn fetch(known: &Known, settings: &Settings, shelf: &Shelf, put: &Put) -> Result
         Step::Again { why } => bar.note(&format!("the connection was cut ({why}); it goes on")),
     };
     let from = Fetch { mirror: &settings.transcription.mirror, put, clock: &SystemClock };
-    let path = block_on(async { from.model(known, &mut tell).await.map_err(failed) })?;
+    let path =
+        block_on(async { from.model(known, &mut tell).await.map_err(|error| failed(&error)) })?;
     drop(bar);
     done(known.name, known.bytes, &path)
 }
@@ -92,9 +87,9 @@ fn import(
     sha256: Option<&str>,
     put: &Put,
 ) -> Result<(), Failure> {
-    for offer in offers(from, name, sha256).map_err(failed)? {
+    for offer in offers(from, name, sha256).map_err(|error| failed(&error))? {
         let bar = Bar::bytes(&offer.name, offer.bytes);
-        let path = offer.put(put, &mut |bytes| bar.at(bytes)).map_err(failed)?;
+        let path = offer.put(put, &mut |bytes| bar.at(bytes)).map_err(|error| failed(&error))?;
         drop(bar);
         done(&offer.name, offer.bytes, &path)?;
     }
@@ -105,6 +100,6 @@ fn done(name: &str, bytes: u64, path: &std::path::Path) -> Result<(), Failure> {
     output::line(&format!("{name} is at {} ({}, its hash is right)", path.display(), size(bytes)))
 }
 
-fn failed(error: FetchError) -> Failure {
+fn failed(error: &FetchError) -> Failure {
     Failure::Failed(error.to_string())
 }

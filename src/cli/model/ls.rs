@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let known: Vec<Row> = CATALOGUE
         .iter()
         .filter(|known| !here.iter().any(|found| found.name == known.name))
-        .map(|known| published(known))
+        .map(published)
         .collect();
     let mut rows: Vec<Row> = here
         .into_iter()
