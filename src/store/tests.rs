@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::*;
 
 mod cloud;
+mod growing;
 mod returning;
 mod upgrade;
 
