@@ -23,7 +23,9 @@ impl Bar {
 
     /// Begins a bar of a recording whose length is told with its progress.
     pub(super) fn sound(what: &str) -> Self {
-        Self::new(what, 0, SECONDS)
+        let bar = Self::new(what, 1, SECONDS);
+        bar.bar.set_prefix("…");
+        bar
     }
 
     fn new(what: &str, total: u64, look: &str) -> Self {

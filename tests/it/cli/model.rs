@@ -142,7 +142,7 @@ async fn models_come_from_a_stick_that_another_machine_filled() {
 #[tokio::test]
 async fn a_bench_is_kept_and_sets_the_configuration_without_touching_the_rest() {
     // Other tests run meanwhile, and nobody makes a call here.
-    let home = Home::new().with("transcription.nice", 0);
+    let home = Home::new().with("transcription.nice", 0).with("transcription.threads", 1);
     let from = root().join("models");
     home.run(&["model", "fetch", "--from", from.to_str().unwrap()]).await;
     let file = home.config_file();
