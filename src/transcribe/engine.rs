@@ -14,12 +14,17 @@ use whisper_rs::{
     WhisperToken, WhisperVadContext, WhisperVadContextParams,
 };
 
-use super::heard::{EngineError, Heard, Manner, Word};
+use super::heard::{Effort, EngineError, Heard, Manner, Word};
 use super::spans::FRAME;
 
-/// How much the temperature rises when a window comes out badly: it is heard again at 0.4 and
-/// 0.8, then taken as it is.
-const TEMPERATURE_STEP: f32 = 0.4;
+/// The temperature of a second try, and how many draws it takes the best of.
+const THOROUGH_TEMPERATURE: f32 = 0.4;
+const THOROUGH_DRAWS: i32 = 3;
+
+/// The encoder's places, 50 a second, are a multiple of this: the fast matrix kernels take only
+/// whole blocks, and at the model's own 1500 its attention falls out of them (0.93 s a window, at
+/// 1488 0.79 s). Fewer places, as many as the sound fills, cost words: see `benches/speech.d`.
+const PLACES_BLOCK: i32 = 16;
 
 /// How long a name of the vocabulary seems to have taken: 1.2 s, in the model's ticks of 20 ms.
 const NAME_TICKS: usize = 60;
@@ -29,6 +34,9 @@ const NAMES_END: usize = 24 * NAME_TICKS;
 
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
+
+/// The hundredths of a second from one time the model can write to the next.
+const CENTISECONDS_PER_TIME: i64 = 2;
 
 /// A loaded model with its voice detector.
 pub(crate) struct Engine {
@@ -75,16 +83,26 @@ impl Engine {
         &mut self,
         audio: &[f32],
         manner: &Manner<'_>,
+        effort: Effort,
     ) -> Result<Heard, EngineError> {
         let language = self.language(manner.language)?;
         let prompt = self.tokens(manner.prompt);
-        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        let draws = if effort == Effort::Quick { 1 } else { THOROUGH_DRAWS };
+        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: draws });
         settings.set_n_threads(i32::try_from(manner.threads).unwrap_or(1).max(1));
         settings.set_language(language.as_deref());
         settings.set_tokens(&prompt);
         settings.set_no_context(true);
         settings.set_token_timestamps(true);
-        settings.set_temperature_inc(TEMPERATURE_STEP);
+        let places = self.context.n_audio_ctx();
+        settings.set_audio_ctx(places - places % PLACES_BLOCK);
+        // One pass over the window and one verdict, ours: see `step::hear`.
+        settings.set_single_segment(true);
+        settings.set_temperature_inc(0.0);
+        settings.set_no_speech_thold(1.0);
+        if effort == Effort::Thorough {
+            settings.set_temperature(THOROUGH_TEMPERATURE);
+        }
         settings.set_print_progress(false);
         settings.set_print_realtime(false);
         settings.set_print_timestamps(false);
@@ -93,8 +111,10 @@ impl Engine {
             .full(settings, audio)
             .map_err(|error| EngineError::Failed(format!("the speech model failed: {error}")))?;
         let heard_language = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+        let (words, complete_to) = self.words();
         Ok(Heard {
-            words: self.words(),
+            words,
+            complete_to,
             language: heard_language.or(language.as_deref()).unwrap_or("en").to_owned(),
         })
     }
@@ -139,17 +159,25 @@ impl Engine {
         tokens
     }
 
-    fn words(&self) -> Vec<Word> {
-        let text_end = self.context.token_eot();
+    /// Returns the words, and up to where the model says there are no more.
+    fn words(&self) -> (Vec<Word>, Option<usize>) {
+        let (text_end, times_begin) = (self.context.token_eot(), self.context.token_beg());
         let mut words = Words::default();
-        for (phrase, segment) in self.state.as_iter().enumerate() {
+        let mut complete_to = None;
+        for segment in self.state.as_iter() {
             let no_speech_prob = segment.no_speech_probability();
-            let tokens = (0..segment.n_tokens()).filter_map(|index| segment.get_token(index));
-            for token in tokens.filter(|token| token.token_id() < text_end) {
-                words.push(&token, phrase, no_speech_prob);
+            for token in (0..segment.n_tokens()).filter_map(|index| segment.get_token(index)) {
+                let id = token.token_id();
+                if id < text_end {
+                    words.push(&token, no_speech_prob);
+                } else if id > times_begin {
+                    // A time: it ends a phrase, or begins one.
+                    words.end_phrase();
+                    complete_to = Some(sample(i64::from(id - times_begin) * CENTISECONDS_PER_TIME));
+                }
             }
         }
-        words.finish()
+        (words.finish(), complete_to)
     }
 }
 
@@ -165,14 +193,14 @@ struct Words {
     done: Vec<Word>,
     bytes: Vec<u8>,
     current: Option<Word>,
+    phrase: usize,
 }
 
 impl Words {
-    fn push(&mut self, token: &WhisperToken<'_, '_>, phrase: usize, no_speech_prob: f32) {
+    fn push(&mut self, token: &WhisperToken<'_, '_>, no_speech_prob: f32) {
         let data = token.token_data();
         let bytes = token.to_bytes().unwrap_or_default();
-        let same_phrase = self.current.as_ref().is_some_and(|word| word.phrase == phrase);
-        if bytes.first() == Some(&b' ') || !same_phrase {
+        if bytes.first() == Some(&b' ') {
             self.close();
         }
         self.bytes.extend_from_slice(bytes);
@@ -182,12 +210,17 @@ impl Words {
             end: 0,
             logprob_sum: 0.0,
             tokens: 0,
-            phrase,
+            phrase: self.phrase,
             no_speech_prob,
         });
         word.end = sample(data.t1).max(word.start);
         word.logprob_sum += data.plog;
         word.tokens += 1;
+    }
+
+    fn end_phrase(&mut self) {
+        self.close();
+        self.phrase += 1;
     }
 
     fn close(&mut self) {

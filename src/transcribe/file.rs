@@ -144,7 +144,11 @@ impl Transcriber {
             channels.iter_mut().for_each(Vec::clear);
             let got = reader.read(&mut channels, PIECE)?;
             for (party, sound) in parties.iter_mut().zip(&channels) {
-                party.take(&mut self.engine, sound, got == 0)?;
+                party.resample(sound, got == 0);
+            }
+            overhear(&mut parties);
+            for party in &mut parties {
+                party.look(&mut self.engine, got == 0)?;
                 party.hear(&mut self.engine, &prompt, self.threads)?;
             }
             done += got as u64;
@@ -182,8 +186,12 @@ impl Transcriber {
             }
             pace.call += Duration::from_secs(1);
             for (party, sound) in parties.iter_mut().zip(&channels) {
+                party.resample(sound, false);
+            }
+            overhear(&mut parties);
+            for party in &mut parties {
                 let (began, known) = (clock.since_boot(), party.segments.len());
-                party.take(&mut self.engine, sound, false)?;
+                party.look(&mut self.engine, false)?;
                 party.scan.pause(&mut self.engine)?;
                 party.hear(&mut self.engine, "", self.threads)?;
                 let took = clock.since_boot().saturating_sub(began);
@@ -209,6 +217,14 @@ pub struct LivePace {
     pub work: Duration,
     /// How long each utterance took.
     pub utterances: Vec<Duration>,
+}
+
+/// Lets each of two parties know what the other track has, for its echo.
+fn overhear(parties: &mut [Party]) {
+    if let [left, right] = parties {
+        left.scan.overhear(&right.sound);
+        right.scan.overhear(&left.sound);
+    }
 }
 
 /// One speaker being heard.
@@ -238,12 +254,15 @@ impl Party {
         })
     }
 
-    fn take(&mut self, engine: &mut Engine, sound: &[f32], ended: bool) -> Result<(), FileError> {
+    fn resample(&mut self, sound: &[f32], ended: bool) {
         self.sound.clear();
         self.resampler.push(sound, &mut self.sound);
         if ended {
             self.resampler.finish(&mut self.sound);
         }
+    }
+
+    fn look(&mut self, engine: &mut Engine, ended: bool) -> Result<(), FileError> {
         self.scan.push(engine, &self.sound)?;
         if ended {
             self.scan.finish(engine)?;

@@ -43,6 +43,8 @@ pub struct Options {
 pub struct TrackJob {
     /// The WAV: one channel, any rate, complete.
     pub audio: File,
+    /// The other party's WAV of the same time, if there is one: its echo is not heard twice.
+    pub other: Option<File>,
     /// Two or three letters, or "auto".
     pub language: String,
 }

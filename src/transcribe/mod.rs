@@ -14,6 +14,7 @@ mod board;
 mod child;
 mod clean;
 mod conversation;
+mod echo;
 #[cfg(feature = "whisper")]
 mod engine;
 #[cfg(not(feature = "whisper"))]
@@ -46,7 +47,7 @@ pub use formats::{BadFormat, Format, Transcript, written};
 pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};
 pub use models::{ModelError, ModelFiles};
-pub use segment::{LiveText, Segment, TrackText};
+pub use segment::{LiveText, Segment, SpokenWord, TrackText};
 pub use speech::Speech;
 pub use work::{TranscriptWork, TranscriptWorkOptions};
 

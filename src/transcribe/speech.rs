@@ -124,7 +124,7 @@ impl Engine {
         }
         let slot = if self.options.live_model.is_some() { Slot::Live } else { Slot::Track };
         let request = self.request(slot, job.from_sample, Some(job.to_sample), job.language);
-        let text = self.step(request, &job.audio).map(|(answer, _)| LiveText {
+        let text = self.step(request, &[&job.audio]).map(|(answer, _)| LiveText {
             segments: answer.segments,
             consumed_to: answer.consumed_to,
             language: answer.language,
@@ -156,7 +156,8 @@ impl Engine {
                 return None;
             }
             let request = self.request(Slot::Track, from, None, language.clone());
-            let (answer, model) = match self.step(request, &job.audio) {
+            let files: Vec<&File> = std::iter::once(&job.audio).chain(&job.other).collect();
+            let (answer, model) = match self.step(request, &files) {
                 Ok(answer) => answer,
                 Err(error) => return Some(Err(error)),
             };
@@ -184,10 +185,10 @@ impl Engine {
     fn step(
         &mut self,
         request: StepRequest,
-        audio: &File,
+        files: &[&File],
     ) -> Result<(StepAnswer, String), SpeechError> {
         let model = self.load(request.slot)?;
-        match self.ask(&Request::Step(request), &[audio])? {
+        match self.ask(&Request::Step(request), files)? {
             Answer::Step(answer) => Ok((answer, model)),
             Answer::Refused { fault, message } => Err(refusal(fault, message)),
             Answer::Loaded => Err(SpeechError::Failed("it answered out of turn".to_owned())),

@@ -63,9 +63,14 @@ impl TranscriptWork {
         let source = best_source(&detail.tracks);
         let mut parties = Vec::new();
         let mut heard = Heard::default();
-        for party in Party::ALL {
-            let tracks = widest(&detail.tracks, *party, source);
-            parties.push((*party, self.hear(tracks, &mut heard).await?));
+        let tracks: Vec<(Party, Vec<&TrackRow>)> = Party::ALL
+            .iter()
+            .map(|party| (*party, widest(&detail.tracks, *party, source)))
+            .collect();
+        for (party, own) in &tracks {
+            let others = tracks.iter().filter(|(other, _)| other != party);
+            let others: Vec<&TrackRow> = others.flat_map(|(_, tracks)| tracks.clone()).collect();
+            parties.push((*party, self.hear(own, &others, &mut heard).await?));
         }
         let Some((language, model)) = heard.by else { return Ok(None) };
         let segments = merge(parties).into_iter().map(row).collect();
@@ -99,22 +104,23 @@ impl TranscriptWork {
     /// Hears all of one party's parts, on the call's timeline.
     async fn hear(
         &self,
-        tracks: Vec<&TrackRow>,
+        tracks: &[&TrackRow],
+        others: &[&TrackRow],
         heard: &mut Heard,
     ) -> Result<Vec<Segment>, Failure> {
         let mut segments = Vec::new();
         for track in tracks {
-            let job =
-                TrackJob { audio: self.open(track)?, language: self.options.language.clone() };
+            let other = others.iter().find(|other| same_time(track, other));
+            let job = TrackJob {
+                audio: self.open(track)?,
+                other: other.map(|other| self.open(other)).transpose()?,
+                language: self.options.language.clone(),
+            };
             let text = self.options.speech.transcribe(job).await?;
             // What Twilio's copy has from before the call's first sample is said at its beginning.
             let place =
                 |ms: u64| (ms + track.origin.as_millis()).saturating_sub(track.lead.as_millis());
-            segments.extend(text.segments.into_iter().map(|segment| Segment {
-                start_ms: place(segment.start_ms),
-                end_ms: place(segment.end_ms),
-                ..segment
-            }));
+            segments.extend(text.segments.into_iter().map(|segment| segment.moved(place)));
             heard.dropped += text.dropped;
             heard.note(text.language, text.model, &segments);
         }
@@ -188,6 +194,11 @@ fn length_ms(track: &TrackRow) -> u64 {
 
 fn end_ms(track: &TrackRow) -> u64 {
     (track.origin.as_millis() + length_ms(track)).saturating_sub(track.lead.as_millis())
+}
+
+/// Says whether two files begin at the same moment, so that they can be compared as they are.
+fn same_time(track: &TrackRow, other: &TrackRow) -> bool {
+    (track.origin, track.lead) == (other.origin, other.lead)
 }
 
 /// One party's parts in order, each at the widest rate that is there. Of recordings of the same

@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::engine::Engine;
 use super::heard::{EngineError, Manner};
-use super::step::{Reach, StepError, step};
+use super::step::{Files, Reach, StepError, step};
 use super::wire::{Answer, Fault, Received, Request, Slot, StepAnswer, StepRequest, receive, send};
 
 /// Memory the worker may reserve for a window's work with one model. The engine reserves far more
@@ -85,7 +85,7 @@ impl Models {
             (Request::Load { slot }, Some(model), Some(detector)) => {
                 self.load(slot, &model, &detector)
             }
-            (Request::Step(request), Some(audio), None) => self.step(&request, audio),
+            (Request::Step(request), Some(own), other) => self.step(&request, Files { own, other }),
             (request, ..) => {
                 let message = format!("wrong number of files with {request:?}");
                 Answer::Refused { fault: Fault::Request, message }
@@ -106,7 +106,7 @@ impl Models {
         }
     }
 
-    fn step(&mut self, request: &StepRequest, audio: File) -> Answer {
+    fn step(&mut self, request: &StepRequest, files: Files) -> Answer {
         let Some(engine) = self.slot(request.slot) else {
             let message = "no model is loaded".to_owned();
             return Answer::Refused { fault: Fault::Request, message };
@@ -117,7 +117,7 @@ impl Models {
             prompt: &request.prompt,
             threads: request.threads,
         };
-        match step(engine, audio, request.from, reach, &manner) {
+        match step(engine, files, request.from, reach, &manner) {
             Ok(step) => Answer::Step(StepAnswer {
                 segments: step.segments,
                 dropped: step.dropped,

@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod files;
+mod languages;
 mod vocabulary;
 mod worker;
 
@@ -58,6 +59,18 @@ fn transcribe_file(job: FileJob, progress: impl FnMut(Progress)) -> Result<FileT
     transcriber("tiny.en-q8_0")?.hear(job, progress)
 }
 
+/// The larger model that speaks many languages, which is not in the repository: in `models/`, or
+/// where `FIELDTAPE_BASE_MODEL` says.
+fn base_model() -> Option<String> {
+    let named = std::env::var_os("FIELDTAPE_BASE_MODEL").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| root().join("models/ggml-base-q5_1.bin"));
+    if !path.exists() {
+        eprintln!("skipped: there is no {}; FIELDTAPE_BASE_MODEL names one", path.display());
+        return None;
+    }
+    Some(path.display().to_string())
+}
+
 fn file_job(audio: File) -> FileJob {
     FileJob {
         audio,
@@ -93,7 +106,7 @@ fn append(file: &mut File, sound: &[f32]) {
 }
 
 fn track_job(audio: File) -> TrackJob {
-    TrackJob { audio, language: "auto".to_owned() }
+    TrackJob { audio, other: None, language: "auto".to_owned() }
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -108,6 +121,7 @@ fn text(segments: &[Segment]) -> String {
 pub(crate) struct Turn {
     pub(crate) speaker: String,
     pub(crate) start_s: f64,
+    pub(crate) end_s: f64,
     pub(crate) text: String,
 }
 
@@ -121,6 +135,7 @@ pub(crate) fn turns() -> Vec<Turn> {
     let turn = |turn| Turn {
         speaker: words(turn, "speaker"),
         start_s: turn["start_s"].as_f64().unwrap(),
+        end_s: turn["end_s"].as_f64().unwrap(),
         text: words(turn, "text"),
     };
     turns.iter().map(turn).collect()

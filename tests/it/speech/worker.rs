@@ -93,7 +93,7 @@ fn an_idle_worker_gives_its_memory_back() {
 fn what_cannot_be_heard_is_refused_by_its_reason() {
     let ask = |options: Options, audio: File, language: &str| {
         let speech = Speech::start(options).unwrap();
-        let job = TrackJob { audio, language: language.to_owned() };
+        let job = TrackJob { audio, other: None, language: language.to_owned() };
         block_on(speech.transcribe(job)).unwrap_err()
     };
     let missing = Options { model_dirs: vec!["/nowhere".into()], ..options() };
