@@ -348,7 +348,7 @@ fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
     Ok(transcribe::Options {
         program,
         model: config.transcription.model.clone(),
-        live_model: None,
+        live_model: config.transcription.live_model.clone(),
         model_dirs: model_dirs(config),
         vocabulary: config.transcription.vocabulary.clone(),
         threads: u32::try_from(config.transcription.threads).unwrap_or(0),
@@ -359,11 +359,11 @@ fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
 }
 
 fn model_dirs(config: &Config) -> Vec<PathBuf> {
-    transcribe::model_dirs(Some(&config.server.data_dir))
+    crate::models::model_dirs(Some(&config.server.data_dir))
 }
 
 fn language(config: &Config) -> String {
-    config.transcription.language.clone().unwrap_or_else(|| "auto".to_owned())
+    config.transcription.language.map_or_else(|| "auto".to_owned(), |language| language.to_string())
 }
 
 fn live_source(call: capture::LiveCall) -> LiveSource {
