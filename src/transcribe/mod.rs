@@ -38,6 +38,7 @@ mod segment;
 mod spans;
 mod speech;
 mod step;
+mod timing;
 mod track;
 mod vocabulary;
 mod window;
