@@ -23,8 +23,8 @@ use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
 use crate::transcribe::{
-    self, LiveBoard, LiveSource, LiveTrackSource, LiveWriter, Speech, TranscriptWork,
-    TranscriptWorkOptions,
+    self, LiveBoard, LiveCalls, LiveSource, LiveTrackSource, LiveWriter, Machine, Schedule, Speech,
+    TranscriptWork, TranscriptWorkOptions,
 };
 use crate::vault::{self, Vault};
 use crate::web::door::{DoorState, Inside, Settings};
@@ -42,6 +42,10 @@ const OFF_LEAST_MS: u64 = 120_000;
 /// How long live calls may take to be sealed when the program stops. The promise is 5 s.
 const SEAL_WITHIN: Duration = Duration::from_secs(20);
 
+/// From so many cores on finished calls are heard beside live ones, in a process of their own.
+/// With fewer they wait for those anyway, and one model in memory is enough.
+const SPEECH_APART_CORES: usize = 4;
+
 /// The rooms.
 pub(super) struct House {
     config: Config,
@@ -51,6 +55,10 @@ pub(super) struct House {
     due: Due,
     board: LiveBoard,
     speech: Arc<Speech>,
+    /// For words while people speak: a process of its own where there are cores for one, so that
+    /// they do not wait for a window of a finished call.
+    live_speech: Arc<Speech>,
+    schedule: Schedule,
     recorder: Recorder,
     outside: Outside,
     calls: TaskTracker,
@@ -88,7 +96,7 @@ impl House {
         }
         // Not before: until here the appliance without a data folder answers there.
         let admin = doors::bind_admin(config)?;
-        let speech = Speech::start(speech_options(config)?).context("no thread for speech")?;
+        let (speech, live_speech) = start_speech(config, &Machine::this())?;
         let (due, calls) = (Due::default(), TaskTracker::new());
         let recorder = Recorder::new(capture::Options {
             vault: vault.clone(),
@@ -101,6 +109,11 @@ impl House {
             tasks: calls.clone(),
             stop: stop.clone(),
         });
+        let schedule = {
+            let recorder = recorder.clone();
+            let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
+            Schedule::new(Arc::clone(clock), Machine::this(), live_calls)
+        };
         let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
         tracing::info!(
             event = "opened",
@@ -114,7 +127,9 @@ impl House {
             vault,
             due,
             board: LiveBoard::default(),
-            speech: Arc::new(speech),
+            speech,
+            live_speech,
+            schedule,
             recorder,
             outside,
             calls,
@@ -158,7 +173,9 @@ impl House {
         let work: Arc<dyn Work> = Arc::new(TranscriptWork::new(TranscriptWorkOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
+            clock: Arc::clone(&self.clock),
             speech: Arc::clone(&self.speech),
+            schedule: self.schedule.clone(),
             language: language(&self.config),
             wide_is_spent: self.config.recording.keep_16k == Keep16k::UntilTranscribed,
         }));
@@ -180,8 +197,9 @@ impl House {
         if self.config.transcription.live {
             let recorder = self.recorder.clone();
             let writer = LiveWriter::new(
-                Arc::clone(&self.speech),
+                Arc::clone(&self.live_speech),
                 self.board.clone(),
+                Arc::clone(&self.clock),
                 language(&self.config),
                 move || recorder.live().into_iter().map(live_source).collect(),
             );
@@ -222,6 +240,7 @@ impl House {
             store: self.store.clone(),
             data_dir: self.config.server.data_dir.clone(),
             board: self.board.clone(),
+            schedule: self.schedule.clone(),
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             link: self.outside.link(),
@@ -252,6 +271,7 @@ impl House {
             );
         }
         self.speech.stop();
+        self.live_speech.stop();
         while rooms.join_next().await.is_some() {}
         answers.close();
         if tokio::time::timeout(doors::CLOSE_WITHIN, answers.wait()).await.is_err() {
@@ -312,6 +332,15 @@ async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vaul
     })
     .await
     .context("opening the data folder broke")?
+}
+
+/// Starts what makes speech into text, for finished calls and for live ones.
+fn start_speech(config: &Config, machine: &Machine) -> anyhow::Result<(Arc<Speech>, Arc<Speech>)> {
+    let start = || Speech::start(speech_options(config)?).context("no thread for speech");
+    let finished = Arc::new(start()?);
+    let shared = machine.cores() < SPEECH_APART_CORES;
+    let live = if shared { Arc::clone(&finished) } else { Arc::new(start()?) };
+    Ok((finished, live))
 }
 
 fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::conversation::{Said, turns};
 use super::{Segment, SpokenWord};
 use crate::domain::CallSid;
-use crate::store::{SegmentRow, TranscriptRow};
+use crate::store::{SegmentRow, TranscriptRow, WordRow};
 
 /// How a transcript is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,9 +104,13 @@ fn said(row: &SegmentRow) -> Said<String> {
         text: row.text.clone(),
         avg_logprob: row.avg_logprob as f32,
         no_speech_prob: row.no_speech_prob as f32,
-        words: Vec::new(),
+        words: row.words.iter().map(word).collect(),
     };
     Said { speaker: row.party.to_string(), segment }
+}
+
+fn word(row: &WordRow) -> SpokenWord {
+    SpokenWord { text: row.text.clone(), start_ms: row.start_ms, end_ms: row.end_ms }
 }
 
 impl Transcript<'_> {
