@@ -36,8 +36,12 @@ const PLACES_BLOCK: usize = 16;
 /// How long a name of the vocabulary seems to have taken: 1.2 s, in the model's ticks of 20 ms.
 const NAME_TICKS: usize = 60;
 
-/// The vocabulary seems to have been said within 28.8 s, over and over if it is long.
-const NAMES_END: usize = 24 * NAME_TICKS;
+/// From one name to the next, with a pause of 1 s: after names without one the model forgets the
+/// pauses between turns.
+const NAME_EVERY_TICKS: usize = 110;
+
+/// The vocabulary seems to have been said within 28.6 s, over and over if it is long.
+const NAMES_END: usize = 13 * NAME_EVERY_TICKS;
 
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
@@ -154,14 +158,15 @@ impl Engine {
     }
 
     /// Returns the tokens of the vocabulary, as many as half the model's text context takes. Each
-    /// name stands there as if it had been said by itself, with its times: after a prompt without
-    /// times the model leaves them out too, and words end up in the wrong turn.
+    /// name stands there as if it had been said, a sentence by itself with its times: after a prompt
+    /// without times the model leaves them out too, and words end up in the wrong turn.
     fn tokens(&self, vocabulary: &str) -> Vec<i32> {
         let tokens_max = usize::try_from(self.context.n_text_ctx() / 2).unwrap_or(0);
         let first_time = self.context.token_beg();
+        let starts = (0..NAMES_END).step_by(NAME_EVERY_TICKS).cycle();
         let mut tokens = Vec::new();
-        for (start, name) in (0..NAMES_END).step_by(NAME_TICKS).cycle().zip(vocabulary.lines()) {
-            let text = format!(" {}", name.trim()).replace('\0', "");
+        for (start, name) in starts.zip(vocabulary.lines()) {
+            let text = format!(" {}.", name.trim().trim_end_matches('.')).replace('\0', "");
             // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
             let name = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
             if tokens.len() + name.len() + 2 > tokens_max {
