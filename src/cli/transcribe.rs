@@ -55,6 +55,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         language: &text.language,
         model: &text.model,
         source: None,
+        dropped: text.dropped,
         said: &text.said,
     };
     output::say(&transcript.write(args.format))

@@ -14,29 +14,34 @@ use whisper_rs::{
     WhisperToken, WhisperVadContext, WhisperVadContextParams,
 };
 
-use super::heard::{EngineError, Haste, Heard, Manner, Word};
+use super::heard::{Effort, EngineError, Haste, Heard, Manner, Word};
 use super::spans::FRAME;
 
-/// How much the temperature rises when a window comes out badly: it is heard again at 0.4 and
-/// 0.8, then taken as it is.
-const TEMPERATURE_STEP: f32 = 0.4;
+/// The temperature of a second try, and how many draws it takes the best of.
+const THOROUGH_TEMPERATURE: f32 = 0.4;
+const THOROUGH_DRAWS: i32 = 3;
+
+/// The encoder's places, 50 a second, are a multiple of this: the fast matrix kernels take only
+/// whole blocks, and at the model's own 1500 its attention falls out of them (0.93 s a window, at
+/// 1488 0.79 s). Fewer places, as many as the sound fills, cost words: see `benches/speech.d`.
+const PLACES_BLOCK: i32 = 16;
 
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
 
-/// Samples in one step of the model's look at the sound: 20 ms.
-const SAMPLES_PER_STEP: usize = 320;
+/// Samples in one of the encoder's places.
+const SAMPLES_PER_PLACE: usize = 320;
 
-/// Steps the model looks at beyond the sound, and at least, when it is to be quick. With these
-/// tiny.en loses no words, with 64 and none it does.
-const STEPS_AROUND: i32 = 128;
-const STEPS_MIN: i32 = 512;
-
-/// The matrix kernels take whole blocks of so many steps.
-const STEPS_BLOCK: i32 = 64;
+/// Places beyond the sound, and the fewest there are, when it is to be quick. With these tiny.en
+/// loses no words of a short utterance; with 64 and none it does.
+const PLACES_AROUND: i32 = 128;
+const PLACES_MIN: i32 = 512;
 
 /// Layers of the smallest model's encoder.
 const LAYERS_OF_TINY: i32 = 4;
+
+/// The hundredths of a second from one time the model can write to the next.
+const CENTISECONDS_PER_TIME: i64 = 2;
 
 /// A loaded model with its voice detector.
 pub(crate) struct Engine {
@@ -83,21 +88,24 @@ impl Engine {
         &mut self,
         audio: &[f32],
         manner: &Manner<'_>,
+        effort: Effort,
     ) -> Result<Heard, EngineError> {
         let language = self.language(manner.language)?;
         let prompt = self.tokens(manner.prompt);
-        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        let draws = if effort == Effort::Quick { 1 } else { THOROUGH_DRAWS };
+        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: draws });
         settings.set_n_threads(i32::try_from(manner.threads).unwrap_or(1).max(1));
         settings.set_language(language.as_deref());
         settings.set_tokens(&prompt);
         settings.set_no_context(true);
         settings.set_token_timestamps(true);
-        settings.set_temperature_inc(match manner.haste {
-            Haste::Guess => 0.0,
-            Haste::None | Haste::Live => TEMPERATURE_STEP,
-        });
-        if manner.haste != Haste::None {
-            settings.set_audio_ctx(self.audio_context(audio.len()));
+        settings.set_audio_ctx(self.places(audio.len(), manner.haste));
+        // One pass over the window and one verdict, ours: see `step::hear`.
+        settings.set_single_segment(true);
+        settings.set_temperature_inc(0.0);
+        settings.set_no_speech_thold(1.0);
+        if effort == Effort::Thorough {
+            settings.set_temperature(THOROUGH_TEMPERATURE);
         }
         settings.set_print_progress(false);
         settings.set_print_realtime(false);
@@ -107,21 +115,25 @@ impl Engine {
             .full(settings, audio)
             .map_err(|error| EngineError::Failed(format!("the speech model failed: {error}")))?;
         let heard_language = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+        let (words, complete_to) = self.words();
         Ok(Heard {
-            words: self.words(),
+            words,
+            complete_to,
             language: heard_language.or(language.as_deref()).unwrap_or("en").to_owned(),
         })
     }
 
-    /// Returns how much the model is to look at for so many samples, in its own steps of 20 ms; 0
-    /// for all it can. Larger models lose words by looking at less than that.
-    fn audio_context(&self, samples: usize) -> i32 {
+    /// Returns how many places the encoder is to have for so many samples. When it is to be quick
+    /// they are few, but not with larger models, which lose words by it.
+    fn places(&self, samples: usize, haste: Haste) -> i32 {
         let all = self.context.n_audio_ctx();
-        let steps = i32::try_from(samples / SAMPLES_PER_STEP).unwrap_or(all);
-        let fitted = steps.saturating_add(STEPS_AROUND).max(STEPS_MIN);
-        let fitted = fitted.saturating_add(STEPS_BLOCK - 1) / STEPS_BLOCK * STEPS_BLOCK;
-        let is_tiny = self.context.model_n_audio_layer() <= LAYERS_OF_TINY;
-        if is_tiny && fitted < all { fitted } else { 0 }
+        let all = all - all % PLACES_BLOCK;
+        if haste == Haste::None || self.context.model_n_audio_layer() > LAYERS_OF_TINY {
+            return all;
+        }
+        let sound = i32::try_from(samples / SAMPLES_PER_PLACE).unwrap_or(all);
+        let fitted = sound.saturating_add(PLACES_AROUND).max(PLACES_MIN);
+        fitted.saturating_add(PLACES_BLOCK - fitted % PLACES_BLOCK).min(all)
     }
 
     /// Returns the language to ask for, `None` to find it out.
@@ -155,17 +167,25 @@ impl Engine {
         tokens
     }
 
-    fn words(&self) -> Vec<Word> {
-        let text_end = self.context.token_eot();
+    /// Returns the words, and up to where the model says there are no more.
+    fn words(&self) -> (Vec<Word>, Option<usize>) {
+        let (text_end, times_begin) = (self.context.token_eot(), self.context.token_beg());
         let mut words = Words::default();
-        for (phrase, segment) in self.state.as_iter().enumerate() {
+        let mut complete_to = None;
+        for segment in self.state.as_iter() {
             let no_speech_prob = segment.no_speech_probability();
-            let tokens = (0..segment.n_tokens()).filter_map(|index| segment.get_token(index));
-            for token in tokens.filter(|token| token.token_id() < text_end) {
-                words.push(&token, phrase, no_speech_prob);
+            for token in (0..segment.n_tokens()).filter_map(|index| segment.get_token(index)) {
+                let id = token.token_id();
+                if id < text_end {
+                    words.push(&token, no_speech_prob);
+                } else if id > times_begin {
+                    // A time: it ends a phrase, or begins one.
+                    words.end_phrase();
+                    complete_to = Some(sample(i64::from(id - times_begin) * CENTISECONDS_PER_TIME));
+                }
             }
         }
-        words.finish()
+        (words.finish(), complete_to)
     }
 }
 
@@ -181,14 +201,14 @@ struct Words {
     done: Vec<Word>,
     bytes: Vec<u8>,
     current: Option<Word>,
+    phrase: usize,
 }
 
 impl Words {
-    fn push(&mut self, token: &WhisperToken<'_, '_>, phrase: usize, no_speech_prob: f32) {
+    fn push(&mut self, token: &WhisperToken<'_, '_>, no_speech_prob: f32) {
         let data = token.token_data();
         let bytes = token.to_bytes().unwrap_or_default();
-        let same_phrase = self.current.as_ref().is_some_and(|word| word.phrase == phrase);
-        if bytes.first() == Some(&b' ') || !same_phrase {
+        if bytes.first() == Some(&b' ') {
             self.close();
         }
         self.bytes.extend_from_slice(bytes);
@@ -198,12 +218,17 @@ impl Words {
             end: 0,
             logprob_sum: 0.0,
             tokens: 0,
-            phrase,
+            phrase: self.phrase,
             no_speech_prob,
         });
         word.end = sample(data.t1).max(word.start);
         word.logprob_sum += data.plog;
         word.tokens += 1;
+    }
+
+    fn end_phrase(&mut self) {
+        self.close();
+        self.phrase += 1;
     }
 
     fn close(&mut self) {

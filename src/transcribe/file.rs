@@ -118,7 +118,11 @@ pub fn transcribe_file(
         channels.iter_mut().for_each(Vec::clear);
         let got = reader.read(&mut channels, PIECE)?;
         for (party, sound) in parties.iter_mut().zip(&channels) {
-            party.take(&mut engine, sound, got == 0)?;
+            party.resample(sound, got == 0);
+        }
+        overhear(&mut parties);
+        for party in &mut parties {
+            party.look(&mut engine, got == 0)?;
             party.hear(&mut engine, &prompt, threads)?;
         }
         done += got as u64;
@@ -136,6 +140,14 @@ pub fn transcribe_file(
         duration_ms: as_ms(done),
         truncated: reader.truncated(),
     })
+}
+
+/// Lets each of two parties know what the other track has, for its echo.
+fn overhear(parties: &mut [Party]) {
+    if let [left, right] = parties {
+        left.scan.overhear(&right.sound);
+        right.scan.overhear(&left.sound);
+    }
 }
 
 /// One speaker being heard.
@@ -165,12 +177,15 @@ impl Party {
         })
     }
 
-    fn take(&mut self, engine: &mut Engine, sound: &[f32], ended: bool) -> Result<(), FileError> {
+    fn resample(&mut self, sound: &[f32], ended: bool) {
         self.sound.clear();
         self.resampler.push(sound, &mut self.sound);
         if ended {
             self.resampler.finish(&mut self.sound);
         }
+    }
+
+    fn look(&mut self, engine: &mut Engine, ended: bool) -> Result<(), FileError> {
         self.scan.push(engine, &self.sound)?;
         if ended {
             self.scan.finish(engine)?;

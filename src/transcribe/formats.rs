@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::Segment;
 use super::conversation::{Said, turns};
+use super::{Segment, SpokenWord};
 use crate::domain::CallSid;
-use crate::store::{SegmentRow, TranscriptRow};
+use crate::store::{SegmentRow, TranscriptRow, WordRow};
 
 /// How a transcript is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub struct Transcript<'a> {
     pub model: &'a str,
     /// `stream` or `cloud`, if it is a call's.
     pub source: Option<&'a str>,
+    /// Stretches that were heard and dropped.
+    pub dropped: u32,
     /// What was said, in order.
     pub said: &'a [Said<String>],
 }
@@ -88,6 +90,7 @@ pub fn written(call_sid: &CallSid, row: &TranscriptRow, format: Format) -> Strin
         language: &row.language,
         model: &row.model,
         source: Some(row.source.as_str()),
+        dropped: row.dropped,
         said: &said,
     };
     transcript.write(format)
@@ -101,8 +104,13 @@ fn said(row: &SegmentRow) -> Said<String> {
         text: row.text.clone(),
         avg_logprob: row.avg_logprob as f32,
         no_speech_prob: row.no_speech_prob as f32,
+        words: row.words.iter().map(word).collect(),
     };
     Said { speaker: row.party.to_string(), segment }
+}
+
+fn word(row: &WordRow) -> SpokenWord {
+    SpokenWord { text: row.text.clone(), start_ms: row.start_ms, end_ms: row.end_ms }
 }
 
 impl Transcript<'_> {
@@ -133,12 +141,16 @@ impl Transcript<'_> {
             end_s: seconds(said.segment.end_ms),
             text: &said.segment.text,
             confidence: hundredths(said.segment.confidence()),
+            avg_logprob: hundredths(said.segment.avg_logprob),
+            no_speech_prob: hundredths(said.segment.no_speech_prob),
+            words: said.segment.words.iter().map(JsonWord::from).collect(),
         });
         let transcript = JsonTranscript {
             call_sid: self.call_sid,
             language: self.language,
             model: self.model,
             source: self.source,
+            dropped: self.dropped,
             segments: segments.collect(),
         };
         // Plain strings and finite numbers cannot fail to become JSON.
@@ -178,6 +190,7 @@ struct JsonTranscript<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
+    dropped: u32,
     segments: Vec<JsonSegment<'a>>,
 }
 
@@ -188,6 +201,24 @@ struct JsonSegment<'a> {
     end_s: f64,
     text: &'a str,
     confidence: f64,
+    avg_logprob: f64,
+    no_speech_prob: f64,
+    /// Where the model gave no times there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    words: Vec<JsonWord<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonWord<'a> {
+    text: &'a str,
+    start_s: f64,
+    end_s: f64,
+}
+
+impl<'a> From<&'a SpokenWord> for JsonWord<'a> {
+    fn from(word: &'a SpokenWord) -> Self {
+        Self { text: &word.text, start_s: seconds(word.start_ms), end_s: seconds(word.end_ms) }
+    }
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -232,7 +263,14 @@ mod tests {
 
     fn said(speaker: &str, start_ms: u64, end_ms: u64, text: &str) -> Said<String> {
         let text = text.to_owned();
-        let segment = Segment { start_ms, end_ms, text, avg_logprob: -0.1, no_speech_prob: 0.0 };
+        let segment = Segment {
+            start_ms,
+            end_ms,
+            text,
+            avg_logprob: -0.1,
+            no_speech_prob: 0.0,
+            words: vec![SpokenWord { text: "Good".to_owned(), start_ms: 420, end_ms: 900 }],
+        };
         Said { speaker: speaker.to_owned(), segment }
     }
 
@@ -242,6 +280,7 @@ mod tests {
             language: "en",
             model: "tiny.en-q8_0",
             source: Some("stream"),
+            dropped: 2,
             said,
         };
         transcript.write(format)
@@ -261,8 +300,10 @@ mod tests {
         assert_eq!(
             written(&talk[..1], Format::Json),
             "{\"call_sid\":\"CA0\",\"language\":\"en\",\"model\":\"tiny.en-q8_0\",\"source\":\
-             \"stream\",\"segments\":[{\"speaker\":\"agent\",\"start_s\":0.42,\"end_s\":3.1,\
-             \"text\":\"Good morning.\",\"confidence\":0.9}]}\n"
+             \"stream\",\"dropped\":2,\"segments\":[{\"speaker\":\"agent\",\"start_s\":0.42,\
+             \"end_s\":3.1,\"text\":\"Good morning.\",\"confidence\":0.9,\"avg_logprob\":-0.1,\
+             \"no_speech_prob\":0.0,\"words\":[{\"text\":\"Good\",\"start_s\":0.42,\
+             \"end_s\":0.9}]}]}\n"
         );
         assert_eq!(
             written(&talk[2..], Format::Srt),

@@ -41,6 +41,16 @@ pub(crate) enum Haste {
     Guess,
 }
 
+/// How hard to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
+pub(crate) enum Effort {
+    /// The most probable word each time.
+    Quick,
+    /// For what came out badly: a few draws at some temperature, the best one taken.
+    Thorough,
+}
+
 /// A word (or what is written without a space before it), with its time in the window.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Word {
@@ -65,6 +75,9 @@ pub(crate) struct Word {
 pub(crate) struct Heard {
     /// The words, in order.
     pub(crate) words: Vec<Word>,
+    /// The sample up to which the model says it has written everything down; none if it does not
+    /// say.
+    pub(crate) complete_to: Option<usize>,
     /// The language they were taken for.
     pub(crate) language: String,
 }

@@ -69,10 +69,13 @@ pub(super) struct Hearing<'a> {
 }
 
 impl Hearing<'_> {
-    /// Hears a track, going on where it was cut off.
-    pub(super) async fn track(&self, path: &str, audio: File) -> Result<TrackText, Cut> {
+    /// Hears a track, beside the other party's if there is one, going on where it was cut off.
+    pub(super) async fn track(
+        &self,
+        path: &str,
+        (audio, other): (Arc<File>, Option<Arc<File>>),
+    ) -> Result<TrackText, Cut> {
         let mut text = self.as_kept(path);
-        let audio = Arc::new(audio);
         while !text.finished {
             let gently = match self.schedule.course() {
                 Course::Held { .. } => return Err(Cut::GivesWay),
@@ -83,8 +86,9 @@ impl Hearing<'_> {
                 return Err(Cut::GivesWay);
             }
             let language = text.language.as_deref().unwrap_or(self.language).to_owned();
-            let (audio, from_sample) = (Arc::clone(&audio), text.heard_to);
-            let job = TrackJob { audio, from_sample, language, gently };
+            let (audio, other) = (Arc::clone(&audio), other.clone());
+            let from_sample = text.heard_to;
+            let job = TrackJob { audio, other, from_sample, language, gently };
             let window = self.speech.window(job).await?;
             self.keep(path, from_sample, window, &mut text).await?;
         }

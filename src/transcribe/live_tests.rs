@@ -26,6 +26,7 @@ fn said(start_ms: u64, text: &str) -> Segment {
         text: text.to_owned(),
         avg_logprob: 0.0,
         no_speech_prob: 0.0,
+        words: Vec::new(),
     }
 }
 

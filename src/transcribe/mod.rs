@@ -14,6 +14,7 @@ mod board;
 mod child;
 mod clean;
 mod conversation;
+mod echo;
 #[cfg(feature = "whisper")]
 mod engine;
 #[cfg(not(feature = "whisper"))]
@@ -51,7 +52,7 @@ pub use live::{LiveSource, LiveTrackSource, LiveWriter};
 pub use machine::Machine;
 pub use models::{DETECTOR_FILE, ModelError, ModelFiles, model_dirs};
 pub use schedule::{LiveCalls, Schedule};
-pub use segment::{LiveText, Segment, WindowText};
+pub use segment::{LiveText, Segment, SpokenWord, WindowText};
 pub use speech::Speech;
 pub use work::{TranscriptWork, TranscriptWorkOptions};
 

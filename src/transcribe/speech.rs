@@ -156,7 +156,7 @@ impl Engine {
             prompt: self.prompt(),
             threads: self.threads(Machine::threads_at_once),
         };
-        match self.work(slot, &Request::Look(request), &job.audio)? {
+        match self.work(slot, &Request::Look(request), &[&job.audio])? {
             (Answer::Look(answer), _) => Ok(LiveText {
                 segments: answer.segments,
                 guess: answer.guess,
@@ -185,7 +185,8 @@ impl Engine {
             threads,
             gently: job.gently,
         };
-        match self.work(Slot::Track, &Request::Step(request), &job.audio)? {
+        let files: Vec<&File> = std::iter::once(&*job.audio).chain(job.other.as_deref()).collect();
+        match self.work(Slot::Track, &Request::Step(request), &files)? {
             (Answer::Step(answer), _)
                 if !answer.finished && answer.consumed_to <= job.from_sample =>
             {
@@ -216,10 +217,10 @@ impl Engine {
         &mut self,
         slot: Slot,
         request: &Request,
-        audio: &File,
+        files: &[&File],
     ) -> Result<(Answer, String), SpeechError> {
         let model = self.load(slot)?;
-        Ok((self.ask(request, &[audio])?, model))
+        Ok((self.ask(request, files)?, model))
     }
 
     /// Sees that the slot's model is loaded, and returns its name.

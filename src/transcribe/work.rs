@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::hearing::{Cut, Hearing, manner};
 use super::schedule::Schedule;
-use super::{ModelError, Said, Segment, Speech, SpeechError, merge};
+use super::{ModelError, Said, Segment, Speech, SpeechError, SpokenWord, merge};
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Party, RateHz, Stage, TrackSource, WaitingFor};
 use crate::pipeline::{Verdict, Work};
-use crate::store::{CallDetail, Claim, Output, SegmentRow, Store, TrackRow, TranscriptRow};
+use crate::store::{
+    CallDetail, Claim, Output, SegmentRow, Store, TrackRow, TranscriptRow, WordRow,
+};
 use crate::vault::{RelPath, Vault};
 
 /// Attempts before a transcript is given up: a fault of the engine that three fresh processes
@@ -71,12 +73,14 @@ impl TranscriptWork {
         };
         let source = best_source(&detail.tracks);
         let tracks = Party::ALL.iter().flat_map(|party| widest(&detail.tracks, *party, source));
-        let files = tracks.map(|track| Ok((track, self.open(track)?)));
+        let files = tracks.map(|track| Ok((track, Arc::new(self.open(track)?))));
         let files = files.collect::<Result<Vec<_>, Failure>>()?;
         let hearing = self.hearing(claim, &files).await?;
         let mut heard = Heard::default();
         let mut parties = Party::ALL.iter().map(|party| (*party, Vec::new())).collect::<Vec<_>>();
-        for (track, audio) in files {
+        for (track, audio) in &files {
+            let other = files.iter().find(|(other, _)| is_beside(track, other));
+            let audio = (Arc::clone(audio), other.map(|(_, audio)| Arc::clone(audio)));
             let said = hear(&hearing, track, audio, &mut heard).await?;
             if let Some((_, own)) = parties.iter_mut().find(|(party, _)| *party == track.party) {
                 own.extend(said);
@@ -115,11 +119,11 @@ impl TranscriptWork {
     async fn hearing<'a>(
         &'a self,
         claim: &'a Claim,
-        files: &[(&TrackRow, File)],
+        files: &[(&TrackRow, Arc<File>)],
     ) -> Result<Hearing<'a>, Failure> {
         let TranscriptWorkOptions { store, clock, schedule, speech, language, .. } = &self.options;
         let by = speech.manner().map_err(Cut::from)?;
-        let named = files.iter().map(|(track, file)| (track.path.as_str(), file));
+        let named = files.iter().map(|(track, file)| (track.path.as_str(), &**file));
         let manner = manner(&by, language, named).map_err(|error| Failure::Track {
             path: files.iter().map(|(track, _)| track.path.as_str()).collect::<Vec<_>>().join(", "),
             why: error.to_string(),
@@ -152,21 +156,17 @@ impl TranscriptWork {
     }
 }
 
-/// Hears a part of a party's sound, on the call's timeline.
+/// Hears a part of a party's sound, beside the other party's if there is one, on the call's timeline.
 async fn hear(
     hearing: &Hearing<'_>,
     track: &TrackRow,
-    audio: File,
+    audio: (Arc<File>, Option<Arc<File>>),
     heard: &mut Heard,
 ) -> Result<Vec<Segment>, Failure> {
     let text = hearing.track(&track.path, audio).await?;
     // What Twilio's copy has from before the call's first sample is said at its beginning.
     let place = |ms: u64| (ms + track.origin.as_millis()).saturating_sub(track.lead.as_millis());
-    let placed = text.segments.into_iter().map(|segment| Segment {
-        start_ms: place(segment.start_ms),
-        end_ms: place(segment.end_ms),
-        ..segment
-    });
+    let placed = text.segments.into_iter().map(|segment| segment.moved(place));
     let segments: Vec<Segment> = placed.collect();
     heard.dropped += text.dropped;
     if let Some(model) = text.model {
@@ -222,6 +222,12 @@ fn end_ms(track: &TrackRow) -> u64 {
     (track.origin.as_millis() + length_ms(track)).saturating_sub(track.lead.as_millis())
 }
 
+/// Says whether a file is the other party's and begins at the same moment, so that the two can be
+/// compared as they are.
+fn is_beside(track: &TrackRow, other: &TrackRow) -> bool {
+    track.party != other.party && (track.origin, track.lead) == (other.origin, other.lead)
+}
+
 /// One party's parts in order, each at the widest rate that is there. Of recordings of the same
 /// stretch, which an account may make several of, the longest.
 fn widest(tracks: &[TrackRow], party: Party, source: TrackSource) -> Vec<&TrackRow> {
@@ -257,6 +263,11 @@ fn copy_of(source: TrackSource) -> &'static str {
     }
 }
 
+fn word(word: SpokenWord) -> WordRow {
+    let SpokenWord { text, start_ms, end_ms } = word;
+    WordRow { text, start_ms, end_ms }
+}
+
 fn row(said: Said<Party>) -> SegmentRow {
     let confidence = f64::from(said.segment.confidence());
     SegmentRow {
@@ -267,7 +278,7 @@ fn row(said: Said<Party>) -> SegmentRow {
         confidence,
         avg_logprob: f64::from(said.segment.avg_logprob),
         no_speech_prob: f64::from(said.segment.no_speech_prob),
-        words: Vec::new(),
+        words: said.segment.words.into_iter().map(word).collect(),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod accuracy;
 mod files;
+mod languages;
 mod live;
 mod worker;
 
@@ -46,6 +47,18 @@ fn options() -> Options {
         idle: Duration::from_mins(1),
         patience: PATIENCE,
     }
+}
+
+/// The larger model that speaks many languages, which is not in the repository: in `models/`, or
+/// where `FIELDTAPE_BASE_MODEL` says.
+fn base_model() -> Option<String> {
+    let named = std::env::var_os("FIELDTAPE_BASE_MODEL").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| root().join("models/ggml-base-q5_1.bin"));
+    if !path.exists() {
+        eprintln!("skipped: there is no {}; FIELDTAPE_BASE_MODEL names one", path.display());
+        return None;
+    }
+    Some(path.display().to_string())
 }
 
 fn file_job(audio: File) -> FileJob {
@@ -96,11 +109,22 @@ struct TrackText {
 
 /// Hears a whole track in a language, window by window.
 async fn hear_in(speech: &Speech, audio: File, language: &str) -> Result<TrackText, SpeechError> {
+    hear_beside(speech, audio, None, language).await
+}
+
+/// The same, with the other party's track of the same time beside it.
+async fn hear_beside(
+    speech: &Speech,
+    audio: File,
+    other: Option<File>,
+    language: &str,
+) -> Result<TrackText, SpeechError> {
     let mut track = TrackText { language: language.to_owned(), ..TrackText::default() };
-    let (audio, mut from_sample) = (Arc::new(audio), 0);
+    let (audio, other, mut from_sample) = (Arc::new(audio), other.map(Arc::new), 0);
     loop {
-        let (audio, language) = (Arc::clone(&audio), track.language.clone());
-        let job = TrackJob { audio, from_sample, language, gently: false };
+        let (audio, other) = (Arc::clone(&audio), other.clone());
+        let language = track.language.clone();
+        let job = TrackJob { audio, other, from_sample, language, gently: false };
         let window = speech.window(job).await?;
         track.segments.extend(window.segments);
         track.language = window.language.unwrap_or(track.language);
@@ -129,6 +153,7 @@ fn text(segments: &[Segment]) -> String {
 pub(crate) struct Turn {
     pub(crate) speaker: String,
     pub(crate) start_s: f64,
+    pub(crate) end_s: f64,
     pub(crate) text: String,
 }
 
@@ -142,6 +167,7 @@ pub(crate) fn turns() -> Vec<Turn> {
     let turn = |turn| Turn {
         speaker: words(turn, "speaker"),
         start_s: turn["start_s"].as_f64().unwrap(),
+        end_s: turn["end_s"].as_f64().unwrap(),
         text: words(turn, "text"),
     };
     turns.iter().map(turn).collect()
