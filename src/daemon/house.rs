@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::health::{self, Watcher};
+use super::heart::Heart;
 use super::outside::Outside;
 use super::{Ports, doors};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
@@ -55,6 +56,7 @@ pub(super) struct House {
     outside: Outside,
     calls: TaskTracker,
     admin: Arc<Listener>,
+    heart: Heart,
 }
 
 impl House {
@@ -101,7 +103,9 @@ impl House {
             tasks: calls.clone(),
             stop: stop.clone(),
         });
-        let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
+        let heart = Heart::default();
+        let outside =
+            Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
         tracing::info!(
             event = "opened",
             "the ledger and the recordings are in {}",
@@ -119,6 +123,7 @@ impl House {
             outside,
             calls,
             admin: Arc::new(admin),
+            heart,
         })
     }
 
@@ -135,7 +140,7 @@ impl House {
         let mut rooms = self.start_rooms(&stop);
         let starter = self.outside.starter(&self.config, &self.calls, &stop);
         self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
-        rooms.spawn(named("health", looks.run(health, stop.clone())));
+        rooms.spawn(self.heart.beating("health", looks.run(health, stop.clone())));
         self.open_doors(&ports, (settings, watched), starter, &stop, &answers);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -170,13 +175,13 @@ impl House {
             parallel: NonZeroUsize::MIN,
             link: None,
         });
-        rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),
             clock: Arc::clone(&self.clock),
         };
-        rooms.spawn(named("the sweep", retention::run(sweep, stop.clone())));
+        rooms.spawn(self.heart.beating("the sweep", retention::run(sweep, stop.clone())));
         if self.config.transcription.live {
             let recorder = self.recorder.clone();
             let writer = LiveWriter::new(
@@ -185,7 +190,7 @@ impl House {
                 language(&self.config),
                 move || recorder.live().into_iter().map(live_source).collect(),
             );
-            rooms.spawn(named("live transcription", writer.run(stop.clone())));
+            rooms.spawn(self.heart.beating("live transcription", writer.run(stop.clone())));
         }
         self.calls.spawn(strays(
             self.store.clone(),
@@ -207,6 +212,7 @@ impl House {
             model_dirs: model_dirs(&self.config),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
+            heart: self.heart.clone(),
         }
     }
 
@@ -239,7 +245,7 @@ impl House {
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         });
-        doors::spawn_doors(ports, door, page, stop, answers);
+        doors::spawn_doors(ports, (door, page), &self.heart, stop, answers);
         doors::spawn_admin(&self.admin, admin::router(lan_state), stop, answers);
     }
 
@@ -259,11 +265,6 @@ impl House {
         }
         tracing::info!(event = "stopped", "fieldtape has stopped; everything heard is on disk");
     }
-}
-
-pub(super) async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
-    task.await;
-    name
 }
 
 /// Callbacks sent while fieldtape was not running are gone for good: that was an outage too.
