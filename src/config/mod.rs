@@ -191,4 +191,6 @@ impl Config {
 }
 
 #[cfg(test)]
+mod shipped_tests;
+#[cfg(test)]
 mod tests;
