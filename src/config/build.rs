@@ -29,7 +29,7 @@ pub(super) fn build(
     let twilio = twilio(raw.twilio, environment, problems);
     let archive = archive(raw.archive, environment, problems);
     let recording = recording(&raw.recording, problems, &mut warnings);
-    let transcription = transcription(raw.transcription, problems);
+    let transcription = transcription(raw.transcription, environment, problems);
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
@@ -145,7 +145,11 @@ fn rates(rates_hz: &[i64], problems: &mut Problems) -> Option<Vec<RateHz>> {
     Some(rates)
 }
 
-fn transcription(raw: raw::Transcription, problems: &mut Problems) -> Option<Transcription> {
+fn transcription(
+    raw: raw::Transcription,
+    environment: &dyn Lookup,
+    problems: &mut Problems,
+) -> Option<Transcription> {
     let threads = usize::try_from(raw.threads).ok().filter(|threads| *threads <= 64);
     if threads.is_none() {
         problems.add("transcription.threads", format!("{} is not within 0 and 64", raw.threads));
@@ -164,6 +168,8 @@ fn transcription(raw: raw::Transcription, problems: &mut Problems) -> Option<Tra
         live: raw.live,
         vocabulary: raw.vocabulary,
         nice: nice?,
+        // Set by fieldtape.service.
+        speech_socket: filled(environment.get("FIELDTAPE_SPEECH_SOCKET")).map(PathBuf::from),
     })
 }
 

@@ -166,6 +166,8 @@ pub struct Transcription {
     pub vocabulary: Vec<String>,
     /// The niceness of the speech process.
     pub nice: i32,
+    /// Where systemd starts the speech process, if it does.
+    pub speech_socket: Option<PathBuf>,
 }
 
 /// `[consent]`

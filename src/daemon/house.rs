@@ -319,6 +319,7 @@ fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
     let program = std::env::current_exe().context("fieldtape's own program file is gone")?;
     Ok(transcribe::Options {
         program,
+        socket: config.transcription.speech_socket.clone(),
         model: config.transcription.model.clone(),
         live_model: None,
         model_dirs: model_dirs(config),
