@@ -3,6 +3,7 @@
 pub mod archive;
 pub mod audio;
 pub mod capture;
+pub mod care;
 pub mod cli;
 pub mod clock;
 pub mod cloud;

@@ -7,6 +7,7 @@
 
 mod admin;
 mod calls;
+mod care;
 mod check_config;
 mod exit;
 mod export;
@@ -73,6 +74,14 @@ enum Command {
     Queue(queue::Args),
     /// Try failed stages again
     Retry(retry::Args),
+    /// Save everything into a folder elsewhere, or bring that up to date
+    Backup(care::BackupArgs),
+    /// Make the data folder again from a backup
+    Restore(care::RestoreArgs),
+    /// Look whether every file is there and whole
+    Fsck(care::FsckArgs),
+    /// Read every file through and compare it with its hash
+    Verify(care::VerifyArgs),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
     /// Print a completion script
@@ -154,6 +163,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Calls(args) => calls::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
+        Command::Backup(args) => care::backup(&context, &args),
+        Command::Restore(args) => care::restore(&context, &args),
+        Command::Fsck(args) => care::fsck(&context, &args),
+        Command::Verify(args) => care::verify(&context, &args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

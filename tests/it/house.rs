@@ -10,7 +10,7 @@ const STAIR: &[&[&str]] = &[
     &["vault"],
     &["store"],
     &["pipeline"],
-    &["capture", "transcribe", "cloud", "archive", "retention", "simulate"],
+    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
     &["web"],
     &["config"],
     &["daemon"],

@@ -6,6 +6,7 @@
     allow(dead_code, unused_imports, reason = "the modules that use the rest need the engine")
 )]
 
+mod backup;
 mod care;
 mod cli;
 #[cfg(feature = "whisper")]
