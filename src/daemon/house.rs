@@ -1,7 +1,6 @@
 //! The house while the data folder can be used: every room, built up the stair.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors};
+use super::{Ports, doors, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -24,7 +23,7 @@ use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
 use crate::transcribe::{
-    self, LiveBoard, LiveSource, LiveTrackSource, LiveWriter, Speech, TranscriptWork,
+    LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
     TranscriptWorkOptions,
 };
 use crate::vault::{self, Vault};
@@ -52,6 +51,10 @@ pub(super) struct House {
     due: Due,
     board: LiveBoard,
     speech: Arc<Speech>,
+    /// For words while people speak: a process of its own where there are cores for one, so that
+    /// they do not wait for a window of a finished call.
+    live_speech: Arc<Speech>,
+    schedule: Schedule,
     recorder: Recorder,
     outside: Outside,
     calls: TaskTracker,
@@ -90,7 +93,7 @@ impl House {
         }
         // Not before: until here the appliance without a data folder answers there.
         let admin = doors::bind_admin(config)?;
-        let speech = Speech::start(speech_options(config)?).context("no thread for speech")?;
+        let (finished_speech, live_speech) = speech::start(config, &Machine::this())?;
         let (due, calls) = (Due::default(), TaskTracker::new());
         let recorder = Recorder::new(capture::Options {
             vault: vault.clone(),
@@ -103,6 +106,11 @@ impl House {
             tasks: calls.clone(),
             stop: stop.clone(),
         });
+        let schedule = {
+            let recorder = recorder.clone();
+            let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
+            Schedule::new(Arc::clone(clock), Machine::this(), live_calls)
+        };
         let heart = Heart::default();
         let outside =
             Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
@@ -118,7 +126,9 @@ impl House {
             vault,
             due,
             board: LiveBoard::default(),
-            speech: Arc::new(speech),
+            speech: finished_speech,
+            live_speech,
+            schedule,
             recorder,
             outside,
             calls,
@@ -163,8 +173,10 @@ impl House {
         let work: Arc<dyn Work> = Arc::new(TranscriptWork::new(TranscriptWorkOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
+            clock: Arc::clone(&self.clock),
             speech: Arc::clone(&self.speech),
-            language: language(&self.config),
+            schedule: self.schedule.clone(),
+            language: speech::language(&self.config),
             wide_is_spent: self.config.recording.keep_16k == Keep16k::UntilTranscribed,
         }));
         let runner = Runner::new(pipeline::Options {
@@ -185,10 +197,11 @@ impl House {
         if self.config.transcription.live {
             let recorder = self.recorder.clone();
             let writer = LiveWriter::new(
-                Arc::clone(&self.speech),
+                Arc::clone(&self.live_speech),
                 self.board.clone(),
-                language(&self.config),
-                move || recorder.live().into_iter().map(live_source).collect(),
+                Arc::clone(&self.clock),
+                speech::language(&self.config),
+                move || recorder.live().into_iter().map(speech::live_source).collect(),
             );
             rooms.spawn(self.heart.beating("live transcription", writer.run(stop.clone())));
         }
@@ -209,7 +222,7 @@ impl House {
             clock: Arc::clone(&self.clock),
             settings,
             model: self.config.transcription.model.clone(),
-            model_dirs: model_dirs(&self.config),
+            model_dirs: speech::model_dirs(&self.config),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
             heart: self.heart.clone(),
@@ -228,6 +241,7 @@ impl House {
             store: self.store.clone(),
             data_dir: self.config.server.data_dir.clone(),
             board: self.board.clone(),
+            schedule: self.schedule.clone(),
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             link: self.outside.link(),
@@ -258,6 +272,7 @@ impl House {
             );
         }
         self.speech.stop();
+        self.live_speech.stop();
         while rooms.join_next().await.is_some() {}
         answers.close();
         if tokio::time::timeout(doors::CLOSE_WITHIN, answers.wait()).await.is_err() {
@@ -313,40 +328,6 @@ async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vaul
     })
     .await
     .context("opening the data folder broke")?
-}
-
-fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
-    let program = std::env::current_exe().context("fieldtape's own program file is gone")?;
-    Ok(transcribe::Options {
-        program,
-        socket: config.transcription.speech_socket.clone(),
-        model: config.transcription.model.clone(),
-        live_model: None,
-        model_dirs: model_dirs(config),
-        vocabulary: config.transcription.vocabulary.clone(),
-        threads: u32::try_from(config.transcription.threads).unwrap_or(0),
-        nice: config.transcription.nice,
-        idle: transcribe::IDLE,
-        patience: transcribe::PATIENCE,
-    })
-}
-
-fn model_dirs(config: &Config) -> Vec<PathBuf> {
-    transcribe::model_dirs(Some(&config.server.data_dir))
-}
-
-fn language(config: &Config) -> String {
-    config.transcription.language.clone().unwrap_or_else(|| "auto".to_owned())
-}
-
-fn live_source(call: capture::LiveCall) -> LiveSource {
-    let tracks = call.tracks.into_iter().map(|track| LiveTrackSource {
-        party: track.party,
-        part_path: track.part_path,
-        rate: track.rate,
-        origin: track.origin,
-    });
-    LiveSource { call_sid: call.call_sid, tracks: tracks.collect() }
 }
 
 /// Which boot this is, so that a stream's monotonic time can be compared with another's.

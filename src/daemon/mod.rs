@@ -12,6 +12,7 @@ mod heart;
 mod house;
 mod outside;
 mod signals;
+mod speech;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

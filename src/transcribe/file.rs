@@ -9,7 +9,7 @@ use crate::domain::RateHz;
 
 use super::conversation::{Said, merge};
 use super::engine::Engine;
-use super::heard::{EngineError, Manner};
+use super::heard::{EngineError, Haste, Manner};
 use super::models::{ModelError, ModelFiles};
 use super::scan::{AFTER_CALL, PIECE, Scan};
 use super::segment::Segment;
@@ -180,7 +180,8 @@ impl Party {
 
     fn hear(&mut self, engine: &mut Engine, prompt: &str, threads: u32) -> Result<(), FileError> {
         while let Some(window) = self.scan.window() {
-            let manner = Manner { language: &self.language, prompt, threads };
+            let haste = Haste::None;
+            let manner = Manner { language: &self.language, prompt, threads, haste };
             let text = hear(engine, &window, &manner)?;
             self.segments.extend(text.segments);
             self.dropped += text.dropped;

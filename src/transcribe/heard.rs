@@ -25,6 +25,20 @@ pub(crate) struct Manner<'a> {
     pub(crate) prompt: &'a str,
     /// Threads to use, at least one.
     pub(crate) threads: u32,
+    /// What may be left out to be done sooner.
+    pub(crate) haste: Haste,
+}
+
+/// What may be left out to be done sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
+pub(crate) enum Haste {
+    /// Nothing.
+    None,
+    /// Somebody waits: the model looks at little more than the sound, where that costs no words.
+    Live,
+    /// It is heard again in a moment: as [`Haste::Live`], and a bad result stands.
+    Guess,
 }
 
 /// A word (or what is written without a space before it), with its time in the window.

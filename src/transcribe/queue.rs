@@ -9,8 +9,8 @@ use std::time::Duration;
 /// Live looks that may wait: 16 calls x 2 parties, each with one under way at most.
 const LIVE_MAX: usize = 32;
 
-/// Whole tracks that may wait: both parties of the one call the pipeline works on, and of one
-/// that a person retries.
+/// Windows of whole tracks that may wait: one of each call the pipeline works on, which is one, and
+/// room for whoever calls this room otherwise.
 const TRACKS_MAX: usize = 4;
 
 /// The worker that is running, as others may see it.
@@ -27,7 +27,7 @@ pub(crate) struct Running {
 pub(crate) enum Next<L, T> {
     /// A live look.
     Live(L),
-    /// A whole track.
+    /// A window of a whole track.
     Track(T),
     /// Nothing came in the time given.
     Idle,
@@ -76,7 +76,7 @@ impl<L, T> Queue<L, T> {
         self.push(job, |inside| &mut inside.live, LIVE_MAX)
     }
 
-    /// Adds a whole track.
+    /// Adds a window of a whole track.
     pub(crate) fn push_track(&self, job: T) -> Result<(), NotTaken> {
         self.push(job, |inside| &mut inside.tracks, TRACKS_MAX)
     }
@@ -114,11 +114,6 @@ impl<L, T> Queue<L, T> {
         } else {
             inside.tracks.pop_front().map_or(Next::Idle, Next::Track)
         }
-    }
-
-    /// Takes a live look if one waits.
-    pub(crate) fn next_live(&self) -> Option<L> {
-        self.lock().live.pop_front()
     }
 
     /// Says whether it was told to stop.
@@ -172,7 +167,7 @@ mod tests {
         queue.push_live(3).unwrap();
         queue.push_live(4).unwrap();
         assert!(matches!(queue.next(NOW), Next::Live(3)));
-        assert_eq!(queue.next_live(), Some(4));
+        assert!(matches!(queue.next(NOW), Next::Live(4)));
         assert!(matches!(queue.next(NOW), Next::Track(1)));
         assert!(matches!(queue.next(NOW), Next::Track(2)));
         assert!(matches!(queue.next(NOW), Next::Idle));

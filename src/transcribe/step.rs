@@ -9,7 +9,7 @@ use super::clean;
 use super::engine::Engine;
 use super::heard::{EngineError, Manner};
 use super::place::place;
-use super::scan::{AFTER_CALL, LIVE, PIECE, Scan};
+use super::scan::{AFTER_CALL, PIECE, Scan};
 use super::segment::Segment;
 use super::spans::RATE_HZ;
 use super::track::{Track, TrackError};
@@ -18,18 +18,6 @@ use super::window::Window;
 /// The most sound one step looks at: 2 minutes, some 2 s of work on a slow box (0.33 s measured
 /// on a fast one), so that a silent track too gives way to a live one.
 const STEP_SAMPLES_MAX: u64 = 120 * RATE_HZ;
-
-/// How far a step may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// To the end of the file, which is complete.
-    Whole,
-    /// To this sample of a file that grows.
-    Growing {
-        /// The first sample not to be read.
-        to: u64,
-    },
-}
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,29 +39,23 @@ pub(crate) struct Step {
     pub(crate) dropped: u32,
     /// Where the next step begins.
     pub(crate) consumed_to: u64,
-    /// The track's length.
-    pub(crate) samples: u64,
     /// There is no next step.
     pub(crate) finished: bool,
     /// The language of what was heard, if anything was.
     pub(crate) language: Option<String>,
 }
 
-/// Does one step from sample `from` on.
+/// Does one step of a finished file from sample `from` on.
 pub(crate) fn step(
     engine: &mut Engine,
     audio: File,
     from: u64,
-    reach: Reach,
     manner: &Manner<'_>,
 ) -> Result<Step, StepError> {
     let begin = Scan::begins_at(from);
-    let (mut track, rules) = match reach {
-        Reach::Whole => (Track::whole(audio, begin)?, AFTER_CALL),
-        Reach::Growing { to } => (Track::growing(audio, begin, to)?, LIVE),
-    };
+    let mut track = Track::whole(audio, begin)?;
     let samples = track.samples(begin);
-    let mut scan = Scan::new(from, rules);
+    let mut scan = Scan::new(from, AFTER_CALL);
     let mut sound = Vec::with_capacity(PIECE);
     let mut ended = false;
     let window = loop {
@@ -89,19 +71,18 @@ pub(crate) fn step(
         }
         track.read(&mut sound, PIECE)?;
         ended = sound.is_empty();
-        match reach {
-            Reach::Whole if ended => scan.finish(engine)?,
-            Reach::Growing { .. } if ended => scan.pause(engine)?,
-            _ => scan.push(engine, &sound)?,
+        if ended {
+            scan.finish(engine)?;
+        } else {
+            scan.push(engine, &sound)?;
         }
     };
-    let finished = ended && reach == Reach::Whole && !scan.has_windows();
+    let finished = ended && !scan.has_windows();
     let heard = hear(engine, &window, manner)?;
     Ok(Step {
         segments: heard.segments,
         dropped: heard.dropped,
         consumed_to: if finished { samples } else { scan.resume_at() },
-        samples,
         finished,
         language: heard.language,
     })

@@ -33,3 +33,5 @@ mod speech;
 mod support;
 mod webhook;
 mod wer;
+#[cfg(feature = "whisper")]
+mod written_down;

@@ -58,6 +58,7 @@ impl Work for Scribe {
             confidence: 0.9,
             avg_logprob: -0.1,
             no_speech_prob: 0.0,
+            words: Vec::new(),
         });
         let transcript = TranscriptRow {
             source: TrackSource::Cloud,

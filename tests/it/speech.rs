@@ -8,18 +8,20 @@
 
 mod accuracy;
 mod files;
+mod live;
 mod worker;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fieldtape::audio::{Resampler, WavReader, pcm16, wav_header};
 use fieldtape::domain::RateHz;
 use fieldtape::transcribe::{
     FileError, FileJob, LiveJob, ModelError, Options, PATIENCE, Segment, Speech, SpeechError,
-    TrackJob, TrackText, transcribe_file,
+    TrackJob, transcribe_file,
 };
 
 use crate::wer::wer;
@@ -60,7 +62,7 @@ fn file_job(audio: File) -> FileJob {
 }
 
 /// Reads one channel of an asset at 16 kHz.
-fn channel(name: &str, index: usize) -> Vec<f32> {
+pub(crate) fn channel(name: &str, index: usize) -> Vec<f32> {
     let mut reader = WavReader::new(asset(name)).unwrap();
     let mut channels = vec![Vec::new(); usize::from(reader.channels())];
     while reader.read(&mut channels, 1 << 16).unwrap() > 0 {}
@@ -84,8 +86,36 @@ fn append(file: &mut File, sound: &[f32]) {
     file.write_all(&bytes).unwrap();
 }
 
-fn track_job(audio: File) -> TrackJob {
-    TrackJob { audio, language: "auto".to_owned() }
+/// What was heard in a whole track.
+#[derive(Debug, Default)]
+struct TrackText {
+    segments: Vec<Segment>,
+    language: String,
+    model: String,
+    duration_ms: u64,
+}
+
+/// Hears a whole track in a language, window by window.
+async fn hear_in(speech: &Speech, audio: File, language: &str) -> Result<TrackText, SpeechError> {
+    let mut track = TrackText { language: language.to_owned(), ..TrackText::default() };
+    let (audio, mut from_sample) = (Arc::new(audio), 0);
+    loop {
+        let (audio, language) = (Arc::clone(&audio), track.language.clone());
+        let job = TrackJob { audio, from_sample, language, gently: false };
+        let window = speech.window(job).await?;
+        track.segments.extend(window.segments);
+        track.language = window.language.unwrap_or(track.language);
+        track.model = window.model;
+        from_sample = window.consumed_to;
+        if window.finished {
+            track.duration_ms = from_sample / 16;
+            return Ok(track);
+        }
+    }
+}
+
+async fn hear(speech: &Speech, audio: File) -> Result<TrackText, SpeechError> {
+    hear_in(speech, audio, "auto").await
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {

@@ -9,7 +9,7 @@ fn a_service_call_is_heard_right_and_on_time() {
     let heard: Vec<TrackText> = (0..2)
         .map(|index| {
             let track = recording(&channel("service-call.wav", index));
-            block_on(speech.transcribe(track_job(track))).unwrap()
+            block_on(hear(&speech, track)).unwrap()
         })
         .collect();
     let turns = turns();
@@ -81,43 +81,8 @@ fn silence_noise_hum_and_ringing_give_no_text() {
         ),
     ];
     for (name, sound) in sounds {
-        let heard = block_on(speech.transcribe(track_job(recording(&sound)))).unwrap();
+        let heard = block_on(hear(&speech, recording(&sound))).unwrap();
         assert_eq!(heard.segments, [], "{name}");
         assert_eq!(heard.duration_ms, 60_000);
     }
-}
-
-#[test]
-fn live_looks_hear_each_utterance_once_it_has_ended() {
-    let speech = Speech::start(options()).unwrap();
-    let sound = channel("service-call.wav", 1);
-    let mut part = tempfile::tempfile().unwrap();
-    part.write_all(&wav_header(RateHz::Hz16000, 1, 0)).unwrap();
-    let (mut from_sample, mut segments): (u64, Vec<Segment>) = (0, Vec::new());
-    let mut written = 0;
-    for second in sound.chunks(16_000) {
-        append(&mut part, second);
-        written += second.len() as u64;
-        let job = LiveJob {
-            audio: part.try_clone().unwrap(),
-            from_sample,
-            to_sample: written,
-            language: "auto".to_owned(),
-        };
-        let looked = block_on(speech.live(job)).unwrap();
-        assert!((from_sample..=written).contains(&looked.consumed_to), "{looked:?}");
-        from_sample = looked.consumed_to;
-        segments.extend(looked.segments);
-    }
-    let said: Vec<Turn> = turns().into_iter().filter(|t| t.speaker == "technician").collect();
-    let words: Vec<&str> = said.iter().map(|turn| turn.text.as_str()).collect();
-    let rate = wer(&words.join(" "), &text(&segments));
-    let errors = start_errors(&said, |_| segments.iter().map(|segment| segment.start_ms).collect());
-    println!(
-        "live: WER {:.1} %, starts {:.2} s off at p90",
-        rate.percent(),
-        percentile(&errors, 90)
-    );
-    assert!(rate.percent() <= 15.0, "{segments:#?}");
-    assert!(percentile(&errors, 90) <= 0.5, "{errors:?}");
 }
