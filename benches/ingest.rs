@@ -5,35 +5,21 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
-use std::fs::File;
+mod daemon;
+
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use fieldtape::clock::SystemClock;
-use fieldtape::domain::Origin;
-use fieldtape::simulate::{self, Faults, Options, Report, Sound, fresh_call_sid};
-use fieldtape::twilio::door::PublicUrl;
-use fieldtape::twilio::signature::AuthToken;
+use fieldtape::simulate::{self, Report, Sound};
 use rand::RngCore as _;
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-const ACCOUNT: &str = "AC00000000000000000000000000000001";
-const TOKEN: &str = "the-token-of-the-bench";
-const PUBLIC_URL: &str = "https://fieldtape.example";
+use daemon::{Daemon, GLANCE};
 
-/// How long the program may take to start.
-const STARTS_WITHIN: Duration = Duration::from_secs(20);
-
-const GLANCE: Duration = Duration::from_millis(100);
-
-/// Ticks of `/proc/PID/stat` in a second, the same on every Linux.
-const TICKS_PER_S: f64 = 100.0;
+/// Nothing is made into text.
+const NO_SPEECH: &str = "[transcription]\nlive = false\nmodel = \"none\"";
 
 fn main() -> anyhow::Result<()> {
     let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse().ok());
@@ -46,7 +32,7 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(calls: u64, seconds: u64) -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let mut daemon = Daemon::start(dir.path(), calls).await?;
+    let mut daemon = Daemon::start(dir.path(), calls, NO_SPEECH).await?;
     let (cpu_before_s, rest_kib) = (daemon.cpu_s()?, daemon.rss_kib()?);
     let mut lines = JoinSet::new();
     for _ in 0..calls {
@@ -89,105 +75,6 @@ fn sound(seconds: u64) -> Sound {
 fn check(report: &Report) -> anyhow::Result<()> {
     ensure!(report.troubles.is_empty(), "{:?}", report.troubles);
     Ok(())
-}
-
-/// The release program, recording into a folder of its own.
-struct Daemon {
-    child: Child,
-    door: String,
-}
-
-impl Daemon {
-    async fn start(dir: &Path, calls: u64) -> anyhow::Result<Self> {
-        let (config, log) = (dir.join("config.toml"), dir.join("log"));
-        std::fs::write(
-            &config,
-            format!(
-                "[server]\ndata_dir = \"{}\"\nlan_listen = \"127.0.0.1:0\"\n\
-                 twilio_listen = \"127.0.0.1:0\"\npublic_url = \"{PUBLIC_URL}\"\n\
-                 max_calls = {calls}\n\
-                 [twilio]\naccount_sid = \"{ACCOUNT}\"\nauth_token = \"{TOKEN}\"\n\
-                 agent_number = \"+15550142\"\n\
-                 [transcription]\nlive = false\nmodel = \"none\"\n",
-                dir.join("data").display()
-            ),
-        )?;
-        let child = Command::new(env!("CARGO_BIN_EXE_fieldtape"))
-            .arg("-c")
-            .arg(&config)
-            .arg("run")
-            .stdin(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()?;
-        let mut daemon = Self { child, door: String::new() };
-        let starting = async {
-            loop {
-                let text = std::fs::read_to_string(&log)?;
-                let door = text.split_once("Twilio's door at ").map(|(_, rest)| rest);
-                if let (Some(door), true) = (door, text.contains("event=\"opened\"")) {
-                    let door = door.split_whitespace().next().unwrap_or_default();
-                    return anyhow::Ok(door.to_owned());
-                }
-                sleep(GLANCE).await;
-            }
-        };
-        daemon.door = tokio::time::timeout(STARTS_WITHIN, starting)
-            .await
-            .with_context(|| std::fs::read_to_string(&log).unwrap_or_default())??;
-        Ok(daemon)
-    }
-
-    fn call(&self) -> anyhow::Result<Options> {
-        Ok(Options {
-            target: format!("http://{}", self.door).parse()?,
-            public_url: PublicUrl::parse(PUBLIC_URL)?,
-            auth_token: AuthToken::new(TOKEN)?,
-            account_sid: ACCOUNT.parse()?,
-            call_sid: fresh_call_sid(),
-            from: "+15550100".to_owned(),
-            to: "+15550199".to_owned(),
-            origin: Origin::Number,
-            speed: 1.0,
-            faults: Faults::none(1),
-            clock: Arc::new(SystemClock),
-            cloud: None,
-        })
-    }
-
-    /// What its threads have used of the processor, until now or until it ended.
-    fn cpu_s(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, after_name) = stat.rsplit_once(')').context("/proc/PID/stat")?;
-        // The 14th and 15th field; the third is the first behind the name.
-        let ticks = after_name.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(ticks.collect::<Result<Vec<_>, _>>()?.iter().sum::<f64>() / TICKS_PER_S)
-    }
-
-    fn rss_kib(&self) -> anyhow::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
-    }
-
-    /// Stops it; returns all the processor time it has used.
-    fn stop(&mut self) -> anyhow::Result<f64> {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::TERM)?;
-        // Its figures stay readable until it is waited for.
-        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
-        let cpu_s = self.cpu_s()?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "the daemon ended with {status}");
-        Ok(cpu_s)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // Both fail only if it has been stopped.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 /// Adds up the sound of all files below a folder, without their headers.

@@ -3,12 +3,14 @@
 pub mod archive;
 pub mod audio;
 pub mod capture;
+pub mod care;
 pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod models;
 pub mod pipeline;
 pub mod retention;
 pub mod simulate;

@@ -285,13 +285,14 @@ fn of_withheld(withheld: &Withheld, why: String) -> Verdict {
     let waits = |waiting_for| Verdict::Waits { waiting_for, why: why.clone(), after: LOOK_AGAIN };
     match withheld {
         Withheld::NotAsked => Verdict::Nothing,
-        // A file that was no good is fetched anew.
-        Withheld::LocalGone { .. } | Withheld::LocalAltered { .. } => waits(WaitingFor::Recording),
         Withheld::Held
         | Withheld::NotFetched
         | Withheld::NotSplit
         | Withheld::NotArchived
-        | Withheld::NotCompleted { .. } => waits(WaitingFor::Recording),
+        | Withheld::NotCompleted { .. }
+        // It is fetched anew.
+        | Withheld::LocalGone { .. }
+        | Withheld::LocalAltered { .. } => waits(WaitingFor::Recording),
         Withheld::NotTranscribed => waits(WaitingFor::Model),
         Withheld::Undated => waits(WaitingFor::Twilio),
         Withheld::ClockUnsure | Withheld::ClocksApart { .. } => waits(WaitingFor::Clock),

@@ -6,16 +6,20 @@
 //! Not here: what a command does beyond reading its arguments and printing its answer.
 
 mod admin;
+mod bar;
 mod calls;
+mod care;
 mod check_config;
 mod exit;
 mod export;
 mod generate;
+mod model;
 mod output;
 mod queue;
 mod retry;
 mod run;
 mod simulate;
+mod speech;
 mod status;
 mod transcribe;
 
@@ -73,6 +77,17 @@ enum Command {
     Queue(queue::Args),
     /// Try failed stages again
     Retry(retry::Args),
+    /// Save everything into a folder elsewhere, or bring that up to date
+    Backup(care::BackupArgs),
+    /// Make the data folder again from a backup
+    Restore(care::RestoreArgs),
+    /// Look whether every file is there and whole
+    Fsck(care::FsckArgs),
+    /// Read every file through and compare it with its hash
+    Verify(care::VerifyArgs),
+    /// List, fetch and measure speech models
+    #[command(subcommand)]
+    Model(model::Args),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
     /// Print a completion script
@@ -116,10 +131,17 @@ pub fn main() -> ExitCode {
     if matches!(cli.command, Command::SpeechWorker) {
         return crate::transcribe::worker::main();
     }
+    let is_daemon = matches!(cli.command, Command::Run);
     let result = set_log(&cli).and_then(|()| dispatch(cli));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(),
+        Err(failure) => {
+            if is_daemon && matches!(failure, Failure::Usage(_) | Failure::Config(_)) {
+                // Nobody starts it again before the configuration is mended.
+                crate::daemon::Handed::take().turn_away();
+            }
+            failure.tell()
+        }
     }
 }
 
@@ -141,12 +163,17 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context { config: cli.config };
     match cli.command {
         Command::Run => run::run(&context),
-        Command::Transcribe(args) => transcribe::run(args),
+        Command::Transcribe(args) => transcribe::run(&context, args),
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
+        Command::Backup(args) => care::backup(&context, &args),
+        Command::Restore(args) => care::restore(&context, &args),
+        Command::Fsck(args) => care::fsck(&context, &args),
+        Command::Verify(args) => care::verify(&context, &args),
+        Command::Model(args) => model::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

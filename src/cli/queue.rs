@@ -50,6 +50,7 @@ pub(super) fn backlog(queue: &Value) -> Vec<[String; 2]> {
         )];
         if let Some(oldest) = stage["oldest_at"].as_str() {
             facts.push(format!("oldest {oldest}"));
+            facts.extend(stage["waiting_reason"].as_str().map(str::to_owned));
             facts.push(match stage["drain_s"].as_u64() {
                 Some(seconds) => format!("about {} to go", lasting(Duration::from_secs(seconds))),
                 None if queue["link"]["state"] == "down" => {

@@ -4,29 +4,21 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::failure::Failure;
 use super::news;
+use super::transfer::Transfer;
 use crate::clock::SharedClock;
-use crate::domain::{RecordingSid, Stage, UnixMillis, WaitingFor};
+use crate::domain::{RecordingSid, Stage, UnixMillis};
 use crate::pipeline::{Throttle, Verdict, Work};
-use crate::store::{CallDetail, Claim, CloudRecordingRow, Fetched, Output, Store, StoreError};
+use crate::store::{CallDetail, Claim, CloudRecordingRow, Fetched, Output, Store};
 use crate::twilio::rest::{Channels, Client, Extent, RestError};
-use crate::vault::{self, Download, DownloadError, Expect, Folder, SealedDownload, Vault};
-
-/// Bytes gathered before they are written: a transfer of 1 MB/s is four writes a second.
-const BLOCK_BYTES: usize = 256 * 1024;
-
-/// Bytes of a part's end that are asked for once more when a transfer goes on, and compared: more
-/// than a file system leaves unwritten at a time.
-const OVERLAP_BYTES: usize = 1024 * 1024;
+use crate::vault::{self, Expect, Folder, SealedDownload, Vault};
 
 /// So soon after the word that a recording is complete, Twilio may not have it yet; what is not
 /// there later was deleted.
 const NOT_YET: Duration = Duration::from_mins(30);
-
-/// How long Twilio is left alone when it asks for that without saying how long.
-const THROTTLED_FOR: Duration = Duration::from_secs(30);
 
 /// What the stage needs.
 pub struct FetchOptions {
@@ -45,34 +37,6 @@ pub struct FetchOptions {
 /// The work of the stage `fetch`.
 pub struct FetchWork {
     options: FetchOptions,
-}
-
-/// Why a recording is not here.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Twilio(#[from] RestError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("{}", chain(.0))]
-    Vault(#[from] vault::Error),
-    #[error("{}", chain(.0))]
-    Download(#[from] DownloadError),
-    #[error("{0}")]
-    NotYet(String),
-    #[error("{0}")]
-    Gone(String),
-    #[error("a thread of fieldtape's broke: {0}")]
-    Broken(#[from] tokio::task::JoinError),
-    #[error("the file of a transfer was lost to a broken thread")]
-    Lost,
-}
-
-/// A part of a recording that is on its way, and what is gathered for its next write.
-struct Transfer {
-    /// None while a thread writes to it, and for good if that broke.
-    download: Option<Download>,
-    block: BytesMut,
 }
 
 impl FetchWork {
@@ -166,7 +130,7 @@ impl FetchWork {
             (self.options.vault.clone(), folder.clone(), row.recording_sid.clone());
         let download =
             tokio::task::spawn_blocking(move || vault.open_download(&place, &sid)).await??;
-        let mut transfer = Transfer { download: Some(download), block: BytesMut::new() };
+        let mut transfer = Transfer::new(download);
         let channels = if row.channels == Some(1) { Channels::One } else { Channels::Two };
         let brought = match self.bring(&mut transfer, &row.recording_sid, channels).await {
             // One that Twilio said to have two channels is waited for: half of it is not it.
@@ -177,11 +141,12 @@ impl FetchWork {
         };
         if let Err(Failure::Twilio(RestError::NotFound)) = brought {
             let began_at = row.started_at.unwrap_or(detail.call.created_at);
+            transfer.discard_if_empty().await?;
             return Err(self.missing(row, began_at).await);
         }
         brought?;
         let expect = Expect { duration_s: row.duration_s, channels: row.channels };
-        Ok(transfer.on_disk(move |download| (download.finish(expect), None)).await??)
+        transfer.finish(expect).await
     }
 
     /// Brings what is missing of a recording, on from where an earlier attempt was cut.
@@ -224,10 +189,7 @@ impl FetchWork {
                 }
                 .into());
             }
-            transfer.block.extend_from_slice(&chunk);
-            if transfer.block.len() >= BLOCK_BYTES {
-                transfer.write().await?;
-            }
+            transfer.take(&chunk).await?;
         };
         // What has come is kept, however it ended.
         transfer.write().await?;
@@ -285,93 +247,6 @@ fn nothing_to_fetch(rows: &[CloudRecordingRow]) -> Failure {
         })
         .collect();
     Failure::Gone(format!("Twilio has no recording of this call to fetch: {}", words.join("; ")))
-}
-
-impl Transfer {
-    /// Does something with the file off the async threads, which carry sound.
-    async fn on_disk<T: Send + 'static>(
-        &mut self,
-        act: impl FnOnce(Download) -> (T, Option<Download>) + Send + 'static,
-    ) -> Result<T, Failure> {
-        let Some(download) = self.download.take() else { return Err(Failure::Lost) };
-        let (out, download) = tokio::task::spawn_blocking(move || act(download)).await?;
-        self.download = download;
-        Ok(out)
-    }
-
-    /// Returns the end of what is here, and where that begins.
-    async fn tail(&mut self) -> Result<(Vec<u8>, u64), Failure> {
-        let tail = self.on_disk(|download| {
-            let tail = download.tail(OVERLAP_BYTES);
-            let from = tail.as_ref().map_or(0, |tail| download.len() - tail.len() as u64);
-            (tail.map(|tail| (tail, from)), Some(download))
-        });
-        Ok(tail.await??)
-    }
-
-    /// Throws away what is here.
-    async fn restart(&mut self) -> Result<(), Failure> {
-        self.block.clear();
-        let restarted = self.on_disk(|mut download| (download.restart(), Some(download)));
-        Ok(restarted.await??)
-    }
-
-    /// Writes what was gathered.
-    async fn write(&mut self) -> Result<(), Failure> {
-        if self.block.is_empty() {
-            return Ok(());
-        }
-        let block = self.block.split().freeze();
-        let written = self.on_disk(move |mut download| (download.append(&block), Some(download)));
-        Ok(written.await??)
-    }
-}
-
-/// An error with all that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
-impl From<Failure> for Verdict {
-    fn from(failure: Failure) -> Self {
-        let why = failure.to_string();
-        match failure {
-            Failure::Twilio(error) => match error {
-                RestError::Unreachable { .. } => Self::Unreachable { why },
-                RestError::Throttled { after } => Self::Waits {
-                    waiting_for: WaitingFor::Twilio,
-                    why,
-                    after: after.unwrap_or(THROTTLED_FOR),
-                },
-                RestError::Unauthorized { .. } => Self::Never { why },
-                RestError::Unanswered { .. }
-                | RestError::Busy { .. }
-                | RestError::TooEarly
-                | RestError::NotFound
-                | RestError::NotDual
-                | RestError::BeyondEnd
-                | RestError::Refused { .. }
-                | RestError::Garbled { .. } => Self::Again { why },
-            },
-            Failure::Vault(vault::Error::Full { .. })
-            | Failure::Download(DownloadError::Vault(vault::Error::Full { .. })) => {
-                Self::Waits { waiting_for: WaitingFor::Disk, why, after: Duration::from_mins(1) }
-            }
-            Failure::Gone(_) => Self::Never { why },
-            Failure::Store(_)
-            | Failure::Vault(_)
-            | Failure::Download(_)
-            | Failure::NotYet(_)
-            | Failure::Broken(_)
-            | Failure::Lost => Self::Again { why },
-        }
-    }
 }
 
 impl Work for FetchWork {

@@ -11,6 +11,7 @@
 mod align;
 mod copy;
 mod correlate;
+mod failure;
 mod fetch;
 mod fill;
 mod live;
@@ -20,6 +21,7 @@ mod plan;
 mod reconcile;
 mod split;
 mod start;
+mod transfer;
 
 #[cfg(test)]
 mod sound_tests;

@@ -10,6 +10,7 @@ use super::{
     Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
 };
 use crate::domain::RateHz;
+use crate::models::{Language, Mirror, english_only, model_dirs};
 use crate::twilio::door::PublicUrl;
 
 /// Shorter would wear the card out, longer would break the promise.
@@ -29,7 +30,7 @@ pub(super) fn build(
     let twilio = twilio(raw.twilio, environment, problems);
     let archive = archive(raw.archive, environment, problems);
     let recording = recording(&raw.recording, problems, &mut warnings);
-    let transcription = transcription(raw.transcription, problems);
+    let transcription = transcription(raw.transcription, server.as_ref(), environment, problems);
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
@@ -145,7 +146,12 @@ fn rates(rates_hz: &[i64], problems: &mut Problems) -> Option<Vec<RateHz>> {
     Some(rates)
 }
 
-fn transcription(raw: raw::Transcription, problems: &mut Problems) -> Option<Transcription> {
+fn transcription(
+    raw: raw::Transcription,
+    server: Option<&Server>,
+    environment: &dyn Lookup,
+    problems: &mut Problems,
+) -> Option<Transcription> {
     let threads = usize::try_from(raw.threads).ok().filter(|threads| *threads <= 64);
     if threads.is_none() {
         problems.add("transcription.threads", format!("{} is not within 0 and 64", raw.threads));
@@ -157,14 +163,49 @@ fn transcription(raw: raw::Transcription, problems: &mut Problems) -> Option<Tra
     if raw.model.is_empty() {
         problems.add("transcription.model", "is empty; write a model's name or a file's path");
     }
+    let mirror = match filled(raw.mirror) {
+        Some(mirror) => problems.keep("transcription.mirror", Mirror::parse(&mirror)),
+        None => Some(Mirror::default()),
+    };
+    let language = problems.keep("transcription.language", Language::or_auto(&raw.language));
+    let live_model = filled(raw.live_model);
+    if let Some(Some(language)) = language {
+        let dirs = model_dirs(server.map(|server| server.data_dir.as_path()));
+        let models = [("model", Some(&raw.model)), ("live_model", live_model.as_ref())];
+        for (key, what) in speaks(language, models, &dirs) {
+            problems.add(key, what);
+        }
+    }
     Some(Transcription {
         model: raw.model,
-        language: Some(raw.language).filter(|language| language != "auto" && !language.is_empty()),
+        live_model,
+        mirror: mirror?,
+        language: language?,
         threads: threads?,
         live: raw.live,
         vocabulary: raw.vocabulary,
         nice: nice?,
+        // Set by fieldtape.service.
+        speech_socket: filled(environment.get("FIELDTAPE_SPEECH_SOCKET")).map(PathBuf::from),
     })
+}
+
+/// Tells which of the models set do not know the language.
+fn speaks(
+    language: Language,
+    models: [(&str, Option<&String>); 2],
+    dirs: &[PathBuf],
+) -> Vec<(String, String)> {
+    let set = models.into_iter().filter_map(|(key, model)| Some((key, model?)));
+    set.filter(|(_, model)| !language.is_english() && english_only(model, dirs))
+        .map(|(key, model)| {
+            let what = format!(
+                "{model:?} knows only English, and transcription.language is \"{language}\": choose \
+                 a model without .en in its name (fieldtape model ls), or set language = \"en\""
+            );
+            (format!("transcription.{key}"), what)
+        })
+        .collect()
 }
 
 fn consent(raw: raw::Consent, problems: &mut Problems) -> Option<Consent> {

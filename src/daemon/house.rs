@@ -1,7 +1,6 @@
 //! The house while the data folder can be used: every room, built up the stair.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::health::{self, Watcher};
+use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors};
+use super::{Ports, doors, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -23,7 +23,7 @@ use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
 use crate::transcribe::{
-    self, LiveBoard, LiveSource, LiveTrackSource, LiveWriter, Speech, TranscriptWork,
+    LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
     TranscriptWorkOptions,
 };
 use crate::vault::{self, Vault};
@@ -51,10 +51,15 @@ pub(super) struct House {
     due: Due,
     board: LiveBoard,
     speech: Arc<Speech>,
+    /// For words while people speak: a process of its own where there are cores for one, so that
+    /// they do not wait for a window of a finished call.
+    live_speech: Arc<Speech>,
+    schedule: Schedule,
     recorder: Recorder,
     outside: Outside,
     calls: TaskTracker,
     admin: Arc<Listener>,
+    heart: Heart,
 }
 
 impl House {
@@ -88,7 +93,7 @@ impl House {
         }
         // Not before: until here the appliance without a data folder answers there.
         let admin = doors::bind_admin(config)?;
-        let speech = Speech::start(speech_options(config)?).context("no thread for speech")?;
+        let (finished_speech, live_speech) = speech::start(config, &Machine::this())?;
         let (due, calls) = (Due::default(), TaskTracker::new());
         let recorder = Recorder::new(capture::Options {
             vault: vault.clone(),
@@ -101,7 +106,14 @@ impl House {
             tasks: calls.clone(),
             stop: stop.clone(),
         });
-        let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
+        let schedule = {
+            let recorder = recorder.clone();
+            let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
+            Schedule::new(Arc::clone(clock), Machine::this(), live_calls)
+        };
+        let heart = Heart::default();
+        let outside =
+            Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
         tracing::info!(
             event = "opened",
             "the ledger and the recordings are in {}",
@@ -114,11 +126,14 @@ impl House {
             vault,
             due,
             board: LiveBoard::default(),
-            speech: Arc::new(speech),
+            speech: finished_speech,
+            live_speech,
+            schedule,
             recorder,
             outside,
             calls,
             admin: Arc::new(admin),
+            heart,
         })
     }
 
@@ -135,7 +150,7 @@ impl House {
         let mut rooms = self.start_rooms(&stop);
         let starter = self.outside.starter(&self.config, &self.calls, &stop);
         self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
-        rooms.spawn(named("health", looks.run(health, stop.clone())));
+        rooms.spawn(self.heart.beating("health", looks.run(health, stop.clone())));
         self.open_doors(&ports, (settings, watched), starter, &stop, &answers);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -158,8 +173,10 @@ impl House {
         let work: Arc<dyn Work> = Arc::new(TranscriptWork::new(TranscriptWorkOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
+            clock: Arc::clone(&self.clock),
             speech: Arc::clone(&self.speech),
-            language: language(&self.config),
+            schedule: self.schedule.clone(),
+            language: speech::language(&self.config),
             wide_is_spent: self.config.recording.keep_16k == Keep16k::UntilTranscribed,
         }));
         let runner = Runner::new(pipeline::Options {
@@ -170,22 +187,23 @@ impl House {
             parallel: NonZeroUsize::MIN,
             link: None,
         });
-        rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),
             clock: Arc::clone(&self.clock),
         };
-        rooms.spawn(named("the sweep", retention::run(sweep, stop.clone())));
+        rooms.spawn(self.heart.beating("the sweep", retention::run(sweep, stop.clone())));
         if self.config.transcription.live {
             let recorder = self.recorder.clone();
             let writer = LiveWriter::new(
-                Arc::clone(&self.speech),
+                Arc::clone(&self.live_speech),
                 self.board.clone(),
-                language(&self.config),
-                move || recorder.live().into_iter().map(live_source).collect(),
+                Arc::clone(&self.clock),
+                speech::language(&self.config),
+                move || recorder.live().into_iter().map(speech::live_source).collect(),
             );
-            rooms.spawn(named("live transcription", writer.run(stop.clone())));
+            rooms.spawn(self.heart.beating("live transcription", writer.run(stop.clone())));
         }
         self.calls.spawn(strays(
             self.store.clone(),
@@ -204,9 +222,10 @@ impl House {
             clock: Arc::clone(&self.clock),
             settings,
             model: self.config.transcription.model.clone(),
-            model_dirs: model_dirs(&self.config),
+            model_dirs: speech::model_dirs(&self.config),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
+            heart: self.heart.clone(),
         }
     }
 
@@ -222,6 +241,7 @@ impl House {
             store: self.store.clone(),
             data_dir: self.config.server.data_dir.clone(),
             board: self.board.clone(),
+            schedule: self.schedule.clone(),
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             link: self.outside.link(),
@@ -239,7 +259,7 @@ impl House {
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         });
-        doors::spawn_doors(ports, door, page, stop, answers);
+        doors::spawn_doors(ports, (door, page), &self.heart, stop, answers);
         doors::spawn_admin(&self.admin, admin::router(lan_state), stop, answers);
     }
 
@@ -252,6 +272,7 @@ impl House {
             );
         }
         self.speech.stop();
+        self.live_speech.stop();
         while rooms.join_next().await.is_some() {}
         answers.close();
         if tokio::time::timeout(doors::CLOSE_WITHIN, answers.wait()).await.is_err() {
@@ -259,11 +280,6 @@ impl House {
         }
         tracing::info!(event = "stopped", "fieldtape has stopped; everything heard is on disk");
     }
-}
-
-pub(super) async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
-    task.await;
-    name
 }
 
 /// Callbacks sent while fieldtape was not running are gone for good: that was an outage too.
@@ -312,39 +328,6 @@ async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vaul
     })
     .await
     .context("opening the data folder broke")?
-}
-
-fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
-    let program = std::env::current_exe().context("fieldtape's own program file is gone")?;
-    Ok(transcribe::Options {
-        program,
-        model: config.transcription.model.clone(),
-        live_model: None,
-        model_dirs: model_dirs(config),
-        vocabulary: config.transcription.vocabulary.clone(),
-        threads: u32::try_from(config.transcription.threads).unwrap_or(0),
-        nice: config.transcription.nice,
-        idle: transcribe::IDLE,
-        patience: transcribe::PATIENCE,
-    })
-}
-
-fn model_dirs(config: &Config) -> Vec<PathBuf> {
-    transcribe::model_dirs(Some(&config.server.data_dir))
-}
-
-fn language(config: &Config) -> String {
-    config.transcription.language.clone().unwrap_or_else(|| "auto".to_owned())
-}
-
-fn live_source(call: capture::LiveCall) -> LiveSource {
-    let tracks = call.tracks.into_iter().map(|track| LiveTrackSource {
-        party: track.party,
-        part_path: track.part_path,
-        rate: track.rate,
-        origin: track.origin,
-    });
-    LiveSource { call_sid: call.call_sid, tracks: tracks.collect() }
 }
 
 /// Which boot this is, so that a stream's monotonic time can be compared with another's.

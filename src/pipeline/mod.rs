@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::domain::{Stage, WaitingFor};
+use crate::domain::{CallSid, Stage, WaitingFor};
 use crate::store::{Claim, Output};
 
 pub use backoff::{BACKOFF_FIRST, BACKOFF_MAX};
@@ -54,6 +54,8 @@ pub enum Verdict {
         /// What went wrong, for a person to read.
         why: String,
     },
+    /// Something else goes first; the attempt is given back, and the call stays due.
+    GivesWay,
     /// It cannot go right however often it is tried.
     Never {
         /// What went wrong, for a person to read.
@@ -68,6 +70,16 @@ pub trait Work: Send + Sync + 'static {
 
     /// After how many attempts it is given up, for a person to retry; none goes on for ever.
     fn attempts_max(&self) -> Option<u32>;
+
+    /// How long nothing is begun, whatever is due; none when work may begin.
+    fn held(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The calls that go before the oldest, if they are due.
+    fn first(&self) -> Vec<CallSid> {
+        Vec::new()
+    }
 
     /// Does it. The future may be dropped at any point when the program stops.
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;

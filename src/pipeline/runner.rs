@@ -44,7 +44,7 @@ pub struct Options {
     pub link: Option<Link>,
 }
 
-/// Runs one stage's work, oldest call first.
+/// Runs one stage's work, oldest call first unless the work says otherwise.
 pub struct Runner {
     store: Store,
     clock: SharedClock,
@@ -112,9 +112,12 @@ impl Runner {
     }
 
     async fn next(&self) -> Result<Next, StoreError> {
+        if let Some(pause) = self.work.held() {
+            return Ok(Next::Nothing { look_after: pause.min(LOOK_EVERY) });
+        }
         let stage = self.work.stage();
         let now = self.clock.now();
-        if let Some(claim) = self.store.claim(stage, now).await? {
+        if let Some(claim) = self.store.claim_first(stage, &self.work.first(), now).await? {
             return Ok(Next::Work(claim));
         }
         let next = self.store.next_due(stage).await?;
@@ -208,6 +211,10 @@ impl Runner {
             Some(Verdict::Nothing) => {
                 tracing::info!(event = %format_args!("{stage}.skipped"), "{stage} of {sid} has nothing to do");
                 Settlement::Nothing
+            }
+            Some(Verdict::GivesWay) => {
+                tracing::info!(event = %format_args!("{stage}.gave_way"), "{stage} of {sid} gives way and goes on later");
+                Settlement::GivenBack
             }
             Some(Verdict::Waits { waiting_for, why, after }) => {
                 tracing::warn!(event = %format_args!("{stage}.waiting"), error = %why, "{stage} of {sid} waits for the {waiting_for}");

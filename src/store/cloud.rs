@@ -105,13 +105,16 @@ impl Store {
                     fetched.recording_sid.as_str()
                 ],
             )?;
-            tx.execute(
-                "update calls set recording_status = 'completed' where id = \
-                   (select call_id from cloud_recordings where recording_sid = ?1) \
-                 and ended_at_ms is not null",
-                [fetched.recording_sid.as_str()],
-            )?;
-            Ok(())
+            let call: Option<i64> = tx
+                .query_row(
+                    "update calls set recording_status = 'completed' where id = \
+                       (select call_id from cloud_recordings where recording_sid = ?1) \
+                     and ended_at_ms is not null returning id",
+                    [fetched.recording_sid.as_str()],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            call.map_or(Ok(()), |call| super::finish::settle_soundless(tx, CallId(call)))
         })
         .await
     }
@@ -167,18 +170,9 @@ impl Store {
         at: UnixMillis,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let call: Option<Option<i64>> = tx
-                .query_row(
-                    "update cloud_recordings set status = 'deleted', updated_at_ms = ?1 \
-                     where recording_sid = ?2 and path is null returning call_id",
-                    params![at.get(), recording_sid.as_str()],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            match call.flatten() {
-                Some(call) => follow_recordings(tx, CallId(call), at),
-                None => Ok(()),
-            }
+            let sql = "update cloud_recordings set status = 'deleted', updated_at_ms = ?1 \
+                       where recording_sid = ?2 and path is null returning call_id";
+            change_and_follow(tx, sql, &recording_sid, at)
         })
         .await
     }
@@ -191,20 +185,11 @@ impl Store {
         at: UnixMillis,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let call: Option<Option<i64>> = tx
-                .query_row(
-                    "update cloud_recordings set path = null, size_bytes = null, sha256 = null, \
-                       frames = null, fetched_at_ms = null, split_at_ms = null, updated_at_ms = ?1 \
-                     where recording_sid = ?2 and path is not null \
-                     and status = 'completed' and twilio_deleted_at_ms is null returning call_id",
-                    params![at.get(), recording_sid.as_str()],
-                    |row| row.get(0),
-                )
-                .optional()?;
-            match call.flatten() {
-                Some(call) => follow_recordings(tx, CallId(call), at),
-                None => Ok(()),
-            }
+            let sql = "update cloud_recordings set path = null, size_bytes = null, sha256 = null, \
+                         frames = null, fetched_at_ms = null, split_at_ms = null, updated_at_ms = ?1 \
+                       where recording_sid = ?2 and path is not null \
+                       and status = 'completed' and twilio_deleted_at_ms is null returning call_id";
+            change_and_follow(tx, sql, &recording_sid, at)
         })
         .await
     }
@@ -268,6 +253,22 @@ fn exists(tx: &Transaction<'_>, call: CallId, what: &str) -> Result<bool, StoreE
     let sql =
         format!("select exists (select 1 from cloud_recordings where call_id = ?1 and {what})");
     Ok(tx.query_row(&sql, [call.0], |row| row.get(0))?)
+}
+
+/// Changes a recording's row, and its call accordingly if there was anything to change.
+fn change_and_follow(
+    tx: &Transaction<'_>,
+    sql: &str,
+    recording_sid: &RecordingSid,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    let changed: Option<Option<i64>> = tx
+        .query_row(sql, params![at.get(), recording_sid.as_str()], |row| row.get(0))
+        .optional()?;
+    match changed.flatten() {
+        Some(call) => follow_recordings(tx, CallId(call), at),
+        None => Ok(()),
+    }
 }
 
 fn upsert(

@@ -16,8 +16,10 @@ mod connection;
 mod error;
 mod finish;
 mod garbage;
+mod heard;
 mod list;
 mod outages;
+mod outside;
 mod parties;
 mod queue;
 mod read;
@@ -28,6 +30,7 @@ mod split;
 mod stages;
 mod streams;
 mod transcripts;
+mod turns;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -41,13 +44,15 @@ pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use cloud::{CloudUpdate, Fetched};
 pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
+pub use heard::HeardWindow;
 pub use outages::Outage;
+pub use outside::{Inventory, KeptFile, copy_ledger, inventory, ledger_faults};
 pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;
 pub use retry::Retried;
 pub use rows::{
     Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, FillRow,
-    GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow,
+    GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow, WordRow,
 };
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};

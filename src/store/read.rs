@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, SegmentRow, StageRow, Store,
-    StoreError, TrackRow, TranscriptRow,
+    StoreError, TrackRow, TranscriptRow, transcripts,
 };
 use crate::domain::{CallSid, Party, RateHz, Samples8k, UnixMillis};
 
@@ -292,7 +292,7 @@ fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
 
 fn segments(db: &Connection, call: i64, swapped: bool) -> Result<Vec<SegmentRow>, StoreError> {
     let mut found = db.prepare_cached(
-        "select party, start_ms, end_ms, text, confidence, avg_logprob, no_speech_prob \
+        "select party, start_ms, end_ms, text, confidence, avg_logprob, no_speech_prob, words \
          from segments where call_id = ?1 order by start_ms, id",
     )?;
     let mut rows = found.query([call])?;
@@ -307,6 +307,7 @@ fn segments(db: &Connection, call: i64, swapped: bool) -> Result<Vec<SegmentRow>
             confidence: row.get(4)?,
             avg_logprob: row.get(5)?,
             no_speech_prob: row.get(6)?,
+            words: transcripts::words(row.get::<_, Option<String>>(7)?.as_deref())?,
         });
     }
     Ok(out)

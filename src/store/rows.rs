@@ -209,6 +209,18 @@ pub struct CallDetail {
     pub cloud_recordings: Vec<CloudRecordingRow>,
 }
 
+impl CallDetail {
+    /// Says whether its transcript is due and not begun.
+    pub fn awaits_its_transcript(&self) -> bool {
+        let waits = |row: &StageRow| {
+            row.stage == Stage::Transcript
+                && row.status == StageStatus::Pending
+                && row.waiting_for.is_none()
+        };
+        self.stages.iter().any(waits)
+    }
+}
+
 /// A stretch of speech by one party.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SegmentRow {
@@ -226,6 +238,19 @@ pub struct SegmentRow {
     pub avg_logprob: f64,
     /// How likely the model thinks that nobody spoke, 0 to 1.
     pub no_speech_prob: f64,
+    /// Its words one by one; none where it is not known where they lie.
+    pub words: Vec<WordRow>,
+}
+
+/// A word of a stretch of speech.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordRow {
+    /// Its letters, with what punctuation clings to them.
+    pub text: String,
+    /// Where it begins on the call's timeline.
+    pub start_ms: u64,
+    /// Where it ends.
+    pub end_ms: u64,
 }
 
 /// A call's conversation.

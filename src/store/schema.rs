@@ -13,6 +13,7 @@ use super::StoreError;
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_ledger.sql")),
     M::up(include_str!("migrations/0002_cloud.sql")),
+    M::up(include_str!("migrations/0003_words.sql")),
 ];
 
 /// The schema version this program writes.

@@ -103,6 +103,16 @@ CREATE TABLE garbage (
     created_at_ms integer not null
 ) strict, without rowid;
 
+CREATE TABLE heard_windows (
+    call_id integer not null references calls (id) on delete cascade,
+    path text not null,                      -- of the track, relative to the data folder
+    from_sample integer not null,            -- 16 kHz samples of the track
+    to_sample integer not null check (to_sample >= from_sample), -- where the next window begins
+    manner text not null,                    -- by which model and settings, from which files
+    found text not null,                     -- JSON: what was said
+    primary key (call_id, path, from_sample)
+) strict, without rowid;
+
 CREATE TABLE meta (
     key text primary key,                    -- 'min_reader': the oldest schema version whose program may open this file
     value text not null
@@ -127,7 +137,7 @@ CREATE TABLE segments (
     confidence real not null,                -- exp(mean log-probability of its tokens)
     avg_logprob real not null,
     no_speech_prob real not null
-) strict;
+, words text) strict;
 
 CREATE TABLE stages (
     call_id integer not null references calls (id) on delete cascade,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::chain::{self, advance, make_due, refresh};
-use super::{ArchiveObject, CallId, Split, Store, StoreError, TranscriptRow, read};
+use super::{ArchiveObject, CallId, Split, Store, StoreError, TranscriptRow, heard, read, turns};
 use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 
 /// The right to work on one stage of one call. It must be settled; what a crash leaves unsettled
@@ -94,6 +94,8 @@ pub enum Settlement {
         /// False gives the attempt back: the fault was not the work's.
         counted: bool,
     },
+    /// Something else goes first: the attempt is given back, and the call is due.
+    GivenBack,
     /// Given up, for a person to look at.
     Never {
         /// What went wrong, for a person to read.
@@ -103,20 +105,35 @@ pub enum Settlement {
 
 impl Store {
     /// Takes the due call of a stage that began first, counting the attempt in the same statement.
-    /// A row written in what is the future now was written by a clock that was wrong: it is due.
     pub async fn claim(&self, stage: Stage, now: UnixMillis) -> Result<Option<Claim>, StoreError> {
+        self.claim_first(stage, &[], now).await
+    }
+
+    /// Like [`Store::claim`], but `first` go before all others, the newest of them first of all.
+    pub async fn claim_first(
+        &self,
+        stage: Stage,
+        first: &[CallSid],
+        now: UnixMillis,
+    ) -> Result<Option<Claim>, StoreError> {
+        let first = turns::as_json(first);
         self.write(move |tx| {
             let due: Option<(i64, u32)> = tx
                 .query_row(
-                    "update stages set status = 'processing', attempts = attempts + 1, \
-                       waiting_for = null, updated_at_ms = ?2 \
-                     where stage = ?1 and call_id = ( \
-                       select call_id from stages join calls on calls.id = call_id \
-                       where stage = ?1 and status = 'pending' \
-                       and (next_attempt_at_ms <= ?2 or updated_at_ms > ?2 + 60000) \
-                       order by coalesce(started_at_ms, created_at_ms), call_id limit 1) \
-                     returning call_id, attempts",
-                    params![stage.as_str(), now.get()],
+                    &format!(
+                        "update stages set status = 'processing', attempts = attempts + 1, \
+                           waiting_for = null, updated_at_ms = ?2 \
+                         where stage = ?1 and call_id = ( \
+                           select call_id from (select call_id, \
+                             coalesce(started_at_ms, created_at_ms) as began, \
+                             call_sid in (select value from json_each(?3)) as is_first \
+                             from stages join calls on calls.id = call_id \
+                             where stage = ?1 and {}) \
+                           order by is_first desc, iif(is_first, -began, began), call_id limit 1) \
+                         returning call_id, attempts",
+                        turns::IS_DUE
+                    ),
+                    params![stage.as_str(), now.get(), first],
                     |row| Ok((row.get(0)?, row.get(1)?)),
                 )
                 .optional()?;
@@ -164,6 +181,7 @@ impl Store {
                     close(tx, &claim, "skipped", None, now)?;
                     go_on(tx, &claim, grown, now)?;
                 }
+                Settlement::GivenBack => turns::give_back(tx, &claim, now)?,
                 Settlement::Never { why } => {
                     let grown = has_grown(tx, &claim)?;
                     close(tx, &claim, "failed", Some(why), now)?;
@@ -320,5 +338,9 @@ fn close(
          where call_id = ?4 and stage = ?5 and status = 'processing'",
         params![status, error, now.get(), claim.call.0, claim.stage.as_str()],
     )?;
+    // One that failed keeps what was heard: whoever has it tried again goes on from there.
+    if claim.stage == Stage::Transcript && status != "failed" {
+        heard::forget(tx, claim.call)?;
+    }
     Ok(())
 }

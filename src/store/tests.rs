@@ -4,7 +4,10 @@ use super::*;
 use crate::domain::*;
 
 mod cloud;
+mod growing;
+mod heard;
 mod returning;
+mod turns;
 mod upgrade;
 
 fn sid(n: u8) -> CallSid {
@@ -91,6 +94,10 @@ fn transcript() -> TranscriptRow {
             confidence: 0.93,
             avg_logprob: -0.07,
             no_speech_prob: 0.01,
+            words: vec![
+                WordRow { text: "the".to_owned(), start_ms: 420, end_ms: 610 },
+                WordRow { text: "\"capacitor\"".to_owned(), start_ms: 640, end_ms: 1400 },
+            ],
         }],
     }
 }

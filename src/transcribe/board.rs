@@ -7,8 +7,8 @@ use tokio::sync::broadcast;
 
 use crate::domain::{CallSid, Party};
 
-/// Events a slow viewer may fall behind by before it starts afresh: a busy minute of two parties
-/// (one segment and one status a second).
+/// Events a slow viewer may fall behind by before it starts afresh: half a busy minute of two
+/// parties (a second: a segment, a guess at each, a status).
 const EVENTS_MAX: usize = 120;
 
 /// One stretch of speech heard while the call runs.
@@ -29,11 +29,15 @@ pub struct LiveSegment {
 /// Something new about a call in progress.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LiveEvent {
-    /// Somebody said something.
+    /// Somebody said something: it will not change, and takes the place of what that party was
+    /// guessed to be saying.
     Segment(LiveSegment),
+    /// What a party seems to be saying just now, in place of what it seemed to say before;
+    /// nothing if the text is empty.
+    Guess(LiveSegment),
     /// How far the transcription is behind the speakers.
     Status {
-        /// Seconds between the last sound recorded and the last sound transcribed.
+        /// How long the oldest utterance that has ended has been waiting for its words.
         lag_s: f64,
     },
     /// The call is over; the after-call transcript will take this one's place.
@@ -43,6 +47,8 @@ pub enum LiveEvent {
 #[derive(Debug)]
 struct Live {
     segments: Vec<LiveSegment>,
+    /// What each party seems to be saying just now; one a party at most.
+    guesses: Vec<LiveSegment>,
     lag_s: f64,
     events: broadcast::Sender<LiveEvent>,
 }
@@ -52,6 +58,8 @@ struct Live {
 pub struct LiveView {
     /// What has been heard so far, by time of transcription.
     pub segments: Vec<LiveSegment>,
+    /// What each party seems to be saying just now.
+    pub guesses: Vec<LiveSegment>,
     /// How far behind the transcription is.
     pub lag_s: f64,
     /// What comes next. A viewer told that it lagged should ask for the view again.
@@ -71,16 +79,29 @@ impl LiveBoard {
     pub fn begin(&self, call_sid: &CallSid) {
         self.calls().entry(call_sid.clone()).or_insert_with(|| Live {
             segments: Vec::new(),
+            guesses: Vec::new(),
             lag_s: 0.0,
             events: broadcast::channel(EVENTS_MAX).0,
         });
     }
 
-    /// Adds what was heard.
+    /// Adds what was heard, for good.
     pub fn heard(&self, call_sid: &CallSid, segment: LiveSegment) {
         if let Some(live) = self.calls().get_mut(call_sid) {
+            live.guesses.retain(|guess| guess.party != segment.party);
             live.segments.push(segment.clone());
             live.tell(LiveEvent::Segment(segment));
+        }
+    }
+
+    /// Shows what a party seems to be saying just now; an empty text takes it back.
+    pub fn guessed(&self, call_sid: &CallSid, guess: LiveSegment) {
+        if let Some(live) = self.calls().get_mut(call_sid) {
+            live.guesses.retain(|before| before.party != guess.party);
+            if !guess.text.is_empty() {
+                live.guesses.push(guess.clone());
+            }
+            live.tell(LiveEvent::Guess(guess));
         }
     }
 
@@ -103,6 +124,7 @@ impl LiveBoard {
     pub fn view(&self, call_sid: &CallSid) -> Option<LiveView> {
         self.calls().get(call_sid).map(|live| LiveView {
             segments: live.segments.clone(),
+            guesses: live.guesses.clone(),
             lag_s: live.lag_s,
             events: live.events.subscribe(),
         })
@@ -153,5 +175,22 @@ mod tests {
         assert_eq!(view.events.try_recv().unwrap(), LiveEvent::Segment(segment("two")));
         assert_eq!(view.events.try_recv().unwrap(), LiveEvent::End);
         assert!(board.view(&sid).is_none());
+    }
+
+    #[test]
+    fn a_guess_is_replaced_by_the_next_and_by_what_was_said() {
+        let board = LiveBoard::default();
+        let sid: CallSid = format!("CA{}", "1".repeat(32)).parse().unwrap();
+        let other = |text: &str| LiveSegment { party: Party::Technician, ..segment(text) };
+        board.begin(&sid);
+        board.guessed(&sid, segment("I"));
+        board.guessed(&sid, other("hello"));
+        board.guessed(&sid, segment("I see"));
+        assert_eq!(board.view(&sid).unwrap().guesses, [other("hello"), segment("I see")]);
+        board.heard(&sid, segment("I see."));
+        assert_eq!(board.view(&sid).unwrap().guesses, [other("hello")]);
+        board.guessed(&sid, other(""));
+        let view = board.view(&sid).unwrap();
+        assert_eq!((view.segments, view.guesses), (vec![segment("I see.")], vec![]));
     }
 }

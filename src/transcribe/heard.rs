@@ -21,10 +21,24 @@ pub(crate) enum EngineError {
 pub(crate) struct Manner<'a> {
     /// Two or three letters, or "auto".
     pub(crate) language: &'a str,
-    /// Words to expect: names, part numbers.
+    /// Names and part numbers to expect, one a line.
     pub(crate) prompt: &'a str,
     /// Threads to use, at least one.
     pub(crate) threads: u32,
+    /// What may be left out to be done sooner.
+    pub(crate) haste: Haste,
+}
+
+/// What may be left out to be done sooner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
+pub(crate) enum Haste {
+    /// Nothing.
+    None,
+    /// Somebody waits: the model looks at little more than the sound, where that costs no words.
+    Live,
+    /// It is heard again in a moment: as [`Haste::Live`], and a bad result stands.
+    Guess,
 }
 
 /// How hard to try.

@@ -2,8 +2,11 @@
 
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(doc)]
+use super::WindowText;
 use super::child::Death;
 use super::models::ModelError;
 use super::queue::NotTaken;
@@ -20,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_mins(10 + 1);
 pub struct Options {
     /// The executable that has `speech-worker`: our own, or a build for a newer processor.
     pub program: PathBuf,
+    /// Where systemd starts the worker as a unit of its own, if it does.
+    pub socket: Option<PathBuf>,
     /// The model for whole tracks, a name or a path.
     pub model: String,
     /// The model for live ones, if another.
@@ -38,15 +43,19 @@ pub struct Options {
     pub patience: Duration,
 }
 
-/// A whole track to be heard.
+/// A whole track, of which the next window is to be heard.
 #[derive(Debug)]
 pub struct TrackJob {
     /// The WAV: one channel, any rate, complete.
-    pub audio: File,
+    pub audio: Arc<File>,
     /// The other party's WAV of the same time, if there is one: its echo is not heard twice.
-    pub other: Option<File>,
+    pub other: Option<Arc<File>>,
+    /// The 16 kHz sample to begin at: 0, then [`WindowText::consumed_to`] of the window before.
+    pub from_sample: u64,
     /// Two or three letters, or "auto".
     pub language: String,
+    /// Behind everything else the box does.
+    pub gently: bool,
 }
 
 /// A live track to be looked at.
@@ -54,12 +63,17 @@ pub struct TrackJob {
 pub struct LiveJob {
     /// Our own recording at 16 kHz, still growing.
     pub audio: File,
-    /// The 16 kHz sample to begin at: [`LiveText::consumed_to`](super::LiveText::consumed_to) of the look before.
+    /// Which track it is: a number no other live track has.
+    pub track: u64,
+    /// The 16 kHz sample to begin at: [`LiveText::consumed_to`](super::LiveText::consumed_to) of
+    /// the look before.
     pub from_sample: u64,
     /// The first sample not to be read.
     pub to_sample: u64,
     /// Two or three letters, or "auto".
     pub language: String,
+    /// Whether to guess at the utterance under way, if none that has ended waits.
+    pub guess: bool,
 }
 
 /// Why there is no text, by what can be done about it.

@@ -1,8 +1,9 @@
 //! Speech to text: a track in, what was said and when out.
 //!
 //! [`Speech`] is the daemon's handle; behind it a child process ([`worker`]) runs the engine,
-//! window by window, so that the worst it can do costs one attempt at one track and a live track
-//! waits for one window at most. [`transcribe_file`] does the same for one file in this process.
+//! window by window, so that the worst it can do costs one window of one track and a live track
+//! waits for one window at most. [`Schedule`] says whose turn it is. [`Transcriber`] does the same
+//! for files in this process.
 //!
 //! Invariant: a segment's times lie within the speech it belongs to, on the timeline of its
 //! track, and silence gives no text. The worker opens nothing; what it hears comes to it as an
@@ -23,18 +24,25 @@ mod engine;
 mod file;
 mod formats;
 mod heard;
+mod hearing;
 mod job;
 mod live;
+mod look;
+mod machine;
 mod models;
+mod orphan;
 mod place;
 mod queue;
 mod scan;
+mod schedule;
 mod segment;
 mod spans;
 mod speech;
 mod step;
+mod swift;
 mod timing;
 mod track;
+mod vocabulary;
 mod window;
 mod wire;
 mod work;
@@ -42,21 +50,27 @@ pub mod worker;
 
 pub use board::{LiveBoard, LiveEvent, LiveSegment, LiveView};
 pub use conversation::{Said, Turn, merge, turns};
-pub use file::{FileError, FileJob, FileText, Progress, transcribe_file};
+pub use file::{FileError, FileJob, FileText, Hearing, LivePace, Progress, Transcriber};
 pub use formats::{BadFormat, Format, Transcript, written};
 pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};
-pub use models::{DETECTOR_FILE, ModelError, ModelFiles, model_dirs};
-pub use segment::{LiveText, Segment, SpokenWord, TrackText};
+pub use machine::Machine;
+pub use models::{ModelError, ModelFiles};
+pub use schedule::{LiveCalls, Schedule};
+pub use segment::{LiveText, Segment, SpokenWord, WindowText};
 pub use speech::Speech;
 pub use work::{TranscriptWork, TranscriptWorkOptions};
 
-/// Threads beyond these do not help: a window has no more work to share.
-const THREADS_MAX: usize = 16;
+/// More threads than these are never used, whoever asks: a window has no more work to share.
+const THREADS_MAX: u32 = 16;
 
-/// Returns how many threads the engine is to use: `wanted`, or for 0 one a core.
+/// Returns how many threads somebody may have who is waited for: `wanted`, or for 0 as many as
+/// there are to be had.
 fn threads(wanted: u32) -> u32 {
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = if wanted == 0 { cores() } else { usize::try_from(wanted).unwrap_or(1) };
-    u32::try_from(threads.min(THREADS_MAX)).unwrap_or(1)
+    threads_of(wanted, Machine::this().threads_at_once())
+}
+
+fn threads_of(wanted: u32, to_be_had: usize) -> u32 {
+    let to_be_had = u32::try_from(to_be_had).unwrap_or(THREADS_MAX);
+    if wanted == 0 { to_be_had } else { wanted }.clamp(1, THREADS_MAX)
 }

@@ -9,15 +9,15 @@ use std::time::Duration;
 /// Live looks that may wait: 16 calls x 2 parties, each with one under way at most.
 const LIVE_MAX: usize = 32;
 
-/// Whole tracks that may wait: both parties of the one call the pipeline works on, and of one
-/// that a person retries.
+/// Windows of whole tracks that may wait: one of each call the pipeline works on, which is one, and
+/// room for whoever calls this room otherwise.
 const TRACKS_MAX: usize = 4;
 
 /// The worker that is running, as others may see it.
 #[derive(Debug)]
 pub(crate) struct Running {
-    /// Its process number.
-    pub(crate) pid: u32,
+    /// Its process number, if it is a child of ours.
+    pub(crate) pid: Option<u32>,
     /// Its socket.
     pub(crate) socket: UnixStream,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Running {
 pub(crate) enum Next<L, T> {
     /// A live look.
     Live(L),
-    /// A whole track.
+    /// A window of a whole track.
     Track(T),
     /// Nothing came in the time given.
     Idle,
@@ -76,7 +76,7 @@ impl<L, T> Queue<L, T> {
         self.push(job, |inside| &mut inside.live, LIVE_MAX)
     }
 
-    /// Adds a whole track.
+    /// Adds a window of a whole track.
     pub(crate) fn push_track(&self, job: T) -> Result<(), NotTaken> {
         self.push(job, |inside| &mut inside.tracks, TRACKS_MAX)
     }
@@ -116,11 +116,6 @@ impl<L, T> Queue<L, T> {
         }
     }
 
-    /// Takes a live look if one waits.
-    pub(crate) fn next_live(&self) -> Option<L> {
-        self.lock().live.pop_front()
-    }
-
     /// Says whether it was told to stop.
     pub(crate) fn is_stopped(&self) -> bool {
         self.lock().stopped
@@ -147,9 +142,9 @@ impl<L, T> Queue<L, T> {
         if starting && inside.stopped { Err(NotTaken::Stopped) } else { Ok(()) }
     }
 
-    /// Returns the process number of the worker that is running.
+    /// Returns the process number of the worker that is running, if it is a child of ours.
     pub(crate) fn worker_pid(&self) -> Option<u32> {
-        self.lock().running.as_ref().map(|running| running.pid)
+        self.lock().running.as_ref().and_then(|running| running.pid)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<L, T>> {
@@ -172,7 +167,7 @@ mod tests {
         queue.push_live(3).unwrap();
         queue.push_live(4).unwrap();
         assert!(matches!(queue.next(NOW), Next::Live(3)));
-        assert_eq!(queue.next_live(), Some(4));
+        assert!(matches!(queue.next(NOW), Next::Live(4)));
         assert!(matches!(queue.next(NOW), Next::Track(1)));
         assert!(matches!(queue.next(NOW), Next::Track(2)));
         assert!(matches!(queue.next(NOW), Next::Idle));
@@ -192,7 +187,7 @@ mod tests {
         let queue: Queue<u8, u8> = Queue::new();
         let (near, far) = UnixStream::pair().unwrap();
         let socket = near.try_clone().unwrap();
-        queue.set_running(Some(Running { pid: 1, socket })).unwrap();
+        queue.set_running(Some(Running { pid: Some(1), socket })).unwrap();
         let reader = std::thread::spawn(move || std::io::Read::read(&mut &near, &mut [0]));
         queue.push_track(1).unwrap();
         queue.stop();

@@ -123,6 +123,11 @@ impl Scan {
         self.full.pop_front()
     }
 
+    /// Says whether more sound is needed before there is a window to be heard.
+    pub(crate) fn is_hungry(&self) -> bool {
+        self.full.is_empty()
+    }
+
     /// Says whether speech was found that is in no window taken out so far.
     pub(crate) fn has_windows(&self) -> bool {
         !(self.full.is_empty() && self.window.pieces.is_empty())
@@ -138,6 +143,32 @@ impl Scan {
     /// Returns the first sample not yet looked at.
     pub(crate) fn position(&self) -> u64 {
         self.finder.position()
+    }
+
+    /// Returns the sample of the sound to be pushed next.
+    pub(crate) fn pushed_to(&self) -> u64 {
+        self.finder.position() + self.waiting.len() as u64
+    }
+
+    /// Returns where the speech under way began.
+    pub(crate) fn open_since(&self) -> Option<u64> {
+        self.finder.open().map(|open| open.start)
+    }
+
+    /// Returns where the speech ended that is in the next window to be taken out.
+    pub(crate) fn waiting_since(&self) -> Option<u64> {
+        let next = self.full.front().unwrap_or(&self.window);
+        next.pieces.last().map(|piece| piece.speech.end)
+    }
+
+    /// Returns the speech under way as far as it has been looked at, as a window of its own.
+    pub(crate) fn under_way(&self) -> Option<Window> {
+        let OpenSince { start, cut } = self.finder.open()?;
+        let end = self.finder.position();
+        let speech = Span { start, end, cut_start: cut, cut_end: true };
+        let mut window = Window::default();
+        window.push(&self.utterance(speech));
+        Some(window)
     }
 
     fn detect(&mut self, engine: &mut Engine) -> Result<(), EngineError> {
@@ -189,17 +220,22 @@ impl Scan {
 
     /// Puts a span's sound into the window, or into the next one.
     fn utter(&mut self, speech: Span) {
+        let utterance = self.utterance(speech);
+        if !self.window.has_room_for(&utterance) {
+            self.close_window();
+        }
+        self.window.push(&utterance);
+    }
+
+    /// Returns a span with its sound.
+    fn utterance(&self, speech: Span) -> Utterance {
         let before = if speech.cut_start { 0 } else { PAD };
         let after = if speech.cut_end { 0 } else { PAD };
         let from = speech.start.saturating_sub(before).max(self.kept_from).max(self.from);
         let first = usize::try_from(from - self.kept_from).unwrap_or(usize::MAX);
         let length = usize::try_from(speech.end + after - from).unwrap_or(usize::MAX);
         let audio: Vec<f32> = self.kept.iter().skip(first).take(length).copied().collect();
-        let utterance = Utterance { speech, from, audio };
-        if !self.window.has_room_for(&utterance) {
-            self.close_window();
-        }
-        self.window.push(&utterance);
+        Utterance { speech, from, audio }
     }
 
     fn close_window(&mut self) {

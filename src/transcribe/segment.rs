@@ -96,28 +96,37 @@ pub(crate) fn joined(segments: Vec<Segment>) -> Vec<Segment> {
     whole
 }
 
-/// A whole track as text.
+/// A window of a whole track as text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TrackText {
+pub struct WindowText {
     /// What was said, by start time.
     pub segments: Vec<Segment>,
-    /// The language it was taken for, as the model's two or three letters.
-    pub language: String,
+    /// The language it was taken for, as the model's two or three letters, if anything was heard:
+    /// to be given to the next window.
+    pub language: Option<String>,
     /// The model that heard it, by name.
     pub model: String,
     /// Stretches that were heard and dropped: sounds, loops, and what is too doubtful.
     pub dropped: u32,
-    /// The length of the track.
-    pub duration_ms: u64,
+    /// Where the next window begins.
+    pub consumed_to: u64,
+    /// There is no next window.
+    pub finished: bool,
 }
 
 /// What a look at a live track gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveText {
-    /// What was said in the utterances that have ended.
+    /// What was said in utterances that have ended: it will not change.
     pub segments: Vec<Segment>,
+    /// What the one under way sounds like so far, if that was asked for.
+    pub guess: Vec<Segment>,
     /// The 16 kHz sample up to which nothing needs to be heard again.
     pub consumed_to: u64,
+    /// Where speech ended that waits to be heard, if any does.
+    pub waiting_since: Option<u64>,
+    /// Where the speech under way began, if anybody speaks.
+    pub open_since: Option<u64>,
     /// The language, if anything was heard: to be given to the next look.
     pub language: Option<String>,
 }

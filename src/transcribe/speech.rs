@@ -1,7 +1,8 @@
 //! The handle by which the daemon has speech made into text.
 //!
 //! One thread owns the worker process and lives as long as the handle; the worker dies with it.
-//! A track is heard window by window, so that a live look waits for one window at most.
+//! A track is heard window by window, so that a live look, which goes before, waits for one window
+//! at most.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -11,11 +12,14 @@ use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 use super::child::Worker;
+use super::hearing;
 use super::job::{LiveJob, Options, SpeechError, TrackJob};
+use super::machine::Machine;
 use super::models::{ModelError, ModelFiles};
 use super::queue::{Next, Queue, Running};
-use super::segment::{LiveText, Segment, TrackText};
-use super::wire::{Answer, Fault, Request, Slot, StepAnswer, StepRequest};
+use super::segment::{LiveText, WindowText};
+use super::vocabulary::prompt;
+use super::wire::{Answer, Fault, LookRequest, Request, Slot, StepRequest};
 
 type Reply<T> = oneshot::Sender<Result<T, SpeechError>>;
 
@@ -28,7 +32,7 @@ struct LiveWork {
 #[derive(Debug)]
 struct TrackWork {
     job: TrackJob,
-    reply: Reply<TrackText>,
+    reply: Reply<WindowText>,
 }
 
 type Jobs = Queue<LiveWork, TrackWork>;
@@ -36,6 +40,7 @@ type Jobs = Queue<LiveWork, TrackWork>;
 /// Speech to text, in a process of its own. Dropping it ends that process.
 #[derive(Debug)]
 pub struct Speech {
+    options: Options,
     jobs: Arc<Jobs>,
     thread: Option<JoinHandle<()>>,
 }
@@ -44,28 +49,43 @@ impl Speech {
     /// Starts the thread; the worker starts with the first job.
     pub fn start(options: Options) -> std::io::Result<Self> {
         let jobs = Arc::new(Jobs::new());
-        let mut engine = Engine::new(options, Arc::clone(&jobs));
+        let mut engine = Engine::new(options.clone(), Arc::clone(&jobs));
         let thread =
             std::thread::Builder::new().name("speech".to_owned()).spawn(move || engine.run())?;
-        Ok(Self { jobs, thread: Some(thread) })
+        Ok(Self { options, jobs, thread: Some(thread) })
     }
 
-    /// Hears a whole track.
-    pub async fn transcribe(&self, job: TrackJob) -> Result<TrackText, SpeechError> {
+    /// Names what whole tracks are heard by: the model's file as it is now and all settings. What
+    /// bears the same name says the same words.
+    pub fn manner(&self) -> Result<String, SpeechError> {
+        let files = ModelFiles::find(&self.options.model, &self.options.model_dirs)?;
+        let unreadable = |error: std::io::Error| ModelError::Corrupt {
+            path: files.path.clone(),
+            why: error.to_string(),
+        };
+        let model = hearing::stamp(&files.model).map_err(unreadable)?;
+        let detector = hearing::stamp(&files.detector).map_err(unreadable)?;
+        let (name, vocabulary) = (&files.name, prompt(&self.options.vocabulary));
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(format!("fieldtape {version}; {name} {model}; {detector}; {vocabulary}"))
+    }
+
+    /// Hears the next window of a whole track.
+    pub async fn window(&self, job: TrackJob) -> Result<WindowText, SpeechError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.push_track(TrackWork { job, reply })?;
         answer.await.unwrap_or(Err(SpeechError::Stopped))
     }
 
     /// Looks at a live track: hears the utterances that have ended since the last look, up to a
-    /// window of them; look again at once if [`LiveText::consumed_to`] is far behind.
+    /// window of them; look again at once if [`LiveText::waiting_since`] says that there are more.
     pub async fn live(&self, job: LiveJob) -> Result<LiveText, SpeechError> {
         let (reply, answer) = oneshot::channel();
         self.jobs.push_live(LiveWork { job, reply })?;
         answer.await.unwrap_or(Err(SpeechError::Stopped))
     }
 
-    /// Returns the process number of the worker while there is one.
+    /// Returns the process number of the worker while there is one that is a child of ours.
     pub fn worker_pid(&self) -> Option<u32> {
         self.jobs.worker_pid()
     }
@@ -90,6 +110,7 @@ impl Drop for Speech {
 /// What the thread owns.
 struct Engine {
     options: Options,
+    machine: Machine,
     jobs: Arc<Jobs>,
     worker: Option<Warm>,
 }
@@ -103,7 +124,7 @@ struct Warm {
 
 impl Engine {
     fn new(options: Options, jobs: Arc<Jobs>) -> Self {
-        Self { options, jobs, worker: None }
+        Self { options, machine: Machine::this(), jobs, worker: None }
     }
 
     fn run(&mut self) {
@@ -118,87 +139,86 @@ impl Engine {
     }
 
     fn live(&mut self, LiveWork { job, reply }: LiveWork) {
-        if reply.is_closed() {
-            return;
+        if !reply.is_closed() {
+            // Nobody waits any more: then nobody misses it.
+            let _ = reply.send(self.look(job));
         }
+    }
+
+    fn look(&mut self, job: LiveJob) -> Result<LiveText, SpeechError> {
         let slot = if self.options.live_model.is_some() { Slot::Live } else { Slot::Track };
-        let request = self.request(slot, job.from_sample, Some(job.to_sample), job.language);
-        let text = self.step(request, &[&job.audio]).map(|(answer, _)| LiveText {
-            segments: answer.segments,
-            consumed_to: answer.consumed_to,
-            language: answer.language,
-        });
-        // Nobody waits any more: then nobody misses it.
-        let _ = reply.send(text);
+        let request = LookRequest {
+            slot,
+            track: job.track,
+            from: job.from_sample,
+            to: job.to_sample,
+            guess: job.guess,
+            language: job.language,
+            prompt: prompt(&self.options.vocabulary),
+            threads: self.threads(Machine::threads_at_once),
+        };
+        match self.work(slot, &Request::Look(request), &[&job.audio])? {
+            (Answer::Look(answer), _) => Ok(LiveText {
+                segments: answer.segments,
+                guess: answer.guess,
+                consumed_to: answer.consumed_to,
+                waiting_since: answer.waiting_since,
+                open_since: answer.open_since,
+                language: answer.language,
+            }),
+            (answer, _) => Err(no_text(answer)),
+        }
     }
 
     fn track(&mut self, TrackWork { job, reply }: TrackWork) {
-        if let Some(text) = self.hear_track(job, &reply) {
-            // Nobody waits any more: then nobody misses it.
-            let _ = reply.send(text);
+        if !reply.is_closed() {
+            // As above.
+            let _ = reply.send(self.window(job));
         }
     }
 
-    /// Hears a track to its end, letting live looks in between; none if nobody waits for it.
-    fn hear_track(
-        &mut self,
-        job: TrackJob,
-        reply: &Reply<TrackText>,
-    ) -> Option<Result<TrackText, SpeechError>> {
-        let mut segments: Vec<Segment> = Vec::new();
-        let (mut from, mut dropped, mut language) = (0, 0, job.language);
-        loop {
-            while let Some(work) = self.jobs.next_live() {
-                self.live(work);
-            }
-            if reply.is_closed() {
-                return None;
-            }
-            let request = self.request(Slot::Track, from, None, language.clone());
-            let files: Vec<&File> = std::iter::once(&job.audio).chain(&job.other).collect();
-            let (answer, model) = match self.step(request, &files) {
-                Ok(answer) => answer,
-                Err(error) => return Some(Err(error)),
-            };
-            segments.extend(answer.segments);
-            dropped += answer.dropped;
-            language = answer.language.unwrap_or(language);
-            if answer.finished {
-                let duration_ms = answer.samples / 16;
-                return Some(Ok(TrackText { segments, language, model, dropped, duration_ms }));
-            }
-            if answer.consumed_to <= from {
-                let error = "it does not get on with the track".to_owned();
-                return Some(Err(SpeechError::Failed(error)));
-            }
-            from = answer.consumed_to;
-        }
-    }
-
-    fn request(&self, slot: Slot, from: u64, to: Option<u64>, language: String) -> StepRequest {
-        let threads = super::threads(self.options.threads);
-        StepRequest {
-            slot,
-            from,
-            to,
-            language,
-            prompt: self.options.vocabulary.join(", "),
+    fn window(&mut self, job: TrackJob) -> Result<WindowText, SpeechError> {
+        let threads = if job.gently { 1 } else { self.threads(Machine::threads_by_and_by) };
+        let request = StepRequest {
+            from: job.from_sample,
+            language: job.language,
+            prompt: prompt(&self.options.vocabulary),
             threads,
+            gently: job.gently,
+        };
+        let files: Vec<&File> =
+            std::iter::once(&job.audio).chain(&job.other).map(|file| &**file).collect();
+        match self.work(Slot::Track, &Request::Step(request), &files)? {
+            (Answer::Step(answer), _)
+                if !answer.finished && answer.consumed_to <= job.from_sample =>
+            {
+                Err(SpeechError::Failed("it does not get on with the track".to_owned()))
+            }
+            (Answer::Step(answer), model) => Ok(WindowText {
+                segments: answer.segments,
+                language: answer.language,
+                model,
+                dropped: answer.dropped,
+                consumed_to: answer.consumed_to,
+                finished: answer.finished,
+            }),
+            (answer, _) => Err(no_text(answer)),
         }
     }
 
-    /// Has the worker do one step; returns also the name of the model that did it.
-    fn step(
+    fn threads(&self, to_be_had: fn(&Machine) -> usize) -> u32 {
+        super::threads_of(self.options.threads, to_be_had(&self.machine))
+    }
+
+    /// Has the worker do something with a slot's model; returns also that model's name.
+    fn work(
         &mut self,
-        request: StepRequest,
+        slot: Slot,
+        request: &Request,
         files: &[&File],
-    ) -> Result<(StepAnswer, String), SpeechError> {
-        let model = self.load(request.slot)?;
-        match self.ask(&Request::Step(request), files)? {
-            Answer::Step(answer) => Ok((answer, model)),
-            Answer::Refused { fault, message } => Err(refusal(fault, message)),
-            Answer::Loaded => Err(SpeechError::Failed("it answered out of turn".to_owned())),
-        }
+    ) -> Result<(Answer, String), SpeechError> {
+        let model = self.load(slot)?;
+        Ok((self.ask(request, files)?, model))
     }
 
     /// Sees that the slot's model is loaded, and returns its name.
@@ -222,8 +242,7 @@ impl Engine {
             Answer::Refused { fault: Fault::Model, message } => {
                 Err(ModelError::Corrupt { path: files.path, why: message }.into())
             }
-            Answer::Refused { fault, message } => Err(refusal(fault, message)),
-            Answer::Step(_) => Err(SpeechError::Failed("it answered out of turn".to_owned())),
+            answer => Err(no_text(answer)),
         }
     }
 
@@ -261,8 +280,7 @@ impl Warm {
     fn start(options: &Options, jobs: &Jobs) -> Result<Self, SpeechError> {
         let not_started =
             |source| SpeechError::NotStarted { program: options.program.clone(), source };
-        let worker =
-            Worker::start(&options.program, options.nice, options.patience).map_err(not_started)?;
+        let worker = Worker::start(options).map_err(not_started)?;
         let socket = worker.socket().map_err(not_started)?;
         jobs.set_running(Some(Running { pid: worker.pid(), socket }))?;
         Ok(Self { worker, track_model: None, live_model: None })
@@ -283,10 +301,14 @@ impl Warm {
     }
 }
 
-fn refusal(fault: Fault, message: String) -> SpeechError {
-    match fault {
-        Fault::Audio => SpeechError::BadAudio(message),
-        Fault::Language => SpeechError::Language(message),
-        Fault::Model | Fault::Request | Fault::Engine => SpeechError::Failed(message),
+/// Says why an answer is not the one asked for.
+fn no_text(answer: Answer) -> SpeechError {
+    match answer {
+        Answer::Refused { fault: Fault::Audio, message } => SpeechError::BadAudio(message),
+        Answer::Refused { fault: Fault::Language, message } => SpeechError::Language(message),
+        Answer::Refused { message, .. } => SpeechError::Failed(message),
+        Answer::Loaded | Answer::Step(_) | Answer::Look(_) => {
+            SpeechError::Failed("it answered out of turn".to_owned())
+        }
     }
 }

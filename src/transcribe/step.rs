@@ -7,9 +7,9 @@ use std::fs::File;
 
 use super::clean;
 use super::engine::Engine;
-use super::heard::{Effort, EngineError, Manner};
+use super::heard::{Effort, EngineError, Haste, Manner};
 use super::place::{Placed, place};
-use super::scan::{AFTER_CALL, LIVE, PIECE, Scan};
+use super::scan::{AFTER_CALL, PIECE, Scan};
 use super::segment::{Segment, joined};
 use super::spans::RATE_HZ;
 use super::track::{Track, TrackError};
@@ -25,18 +25,6 @@ const REST_SAMPLES_MIN: u64 = RATE_HZ;
 
 /// The most passes over what is left of a window; three were never needed.
 const PASSES_MAX: usize = 4;
-
-/// How far a step may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// To the end of the file, which is complete.
-    Whole,
-    /// To this sample of a file that grows.
-    Growing {
-        /// The first sample not to be read.
-        to: u64,
-    },
-}
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -58,8 +46,6 @@ pub(crate) struct Step {
     pub(crate) dropped: u32,
     /// Where the next step begins.
     pub(crate) consumed_to: u64,
-    /// The track's length.
-    pub(crate) samples: u64,
     /// There is no next step.
     pub(crate) finished: bool,
     /// The language of what was heard, if anything was.
@@ -75,24 +61,18 @@ pub(crate) struct Files {
     pub(crate) other: Option<File>,
 }
 
-/// Does one step from sample `from` on.
+/// Does one step of a finished file from sample `from` on.
 pub(crate) fn step(
     engine: &mut Engine,
     files: Files,
     from: u64,
-    reach: Reach,
     manner: &Manner<'_>,
 ) -> Result<Step, StepError> {
     let begin = Scan::begins_at(from);
-    let open = |file| match reach {
-        Reach::Whole => Track::whole(file, begin),
-        Reach::Growing { to } => Track::growing(file, begin, to),
-    };
-    let mut track = open(files.own)?;
-    let mut other = files.other.map(open).transpose()?;
-    let rules = if reach == Reach::Whole { AFTER_CALL } else { LIVE };
+    let mut track = Track::whole(files.own, begin)?;
+    let mut other = files.other.map(|file| Track::whole(file, begin)).transpose()?;
     let samples = track.samples(begin);
-    let mut scan = Scan::new(from, rules);
+    let mut scan = Scan::new(from, AFTER_CALL);
     let mut sound = Vec::with_capacity(PIECE);
     let mut ended = false;
     let window = loop {
@@ -112,19 +92,18 @@ pub(crate) fn step(
         }
         track.read(&mut sound, PIECE)?;
         ended = sound.is_empty();
-        match reach {
-            Reach::Whole if ended => scan.finish(engine)?,
-            Reach::Growing { .. } if ended => scan.pause(engine)?,
-            _ => scan.push(engine, &sound)?,
+        if ended {
+            scan.finish(engine)?;
+        } else {
+            scan.push(engine, &sound)?;
         }
     };
-    let finished = ended && reach == Reach::Whole && !scan.has_windows();
+    let finished = ended && !scan.has_windows();
     let heard = hear(engine, &window, manner)?;
     Ok(Step {
         segments: heard.segments,
         dropped: heard.dropped,
         consumed_to: if finished { samples } else { scan.resume_at() },
-        samples,
         finished,
         language: heard.language,
     })
@@ -143,7 +122,7 @@ pub(crate) struct Text {
 /// Hears a window: words, cleaned and put on the speech they belong to.
 ///
 /// What comes out badly is heard once more by itself, with more effort; what comes out badly then
-/// too is dropped, and counted.
+/// too is dropped, and counted. A guess is heard once.
 pub(crate) fn hear(
     engine: &mut Engine,
     window: &Window,
@@ -152,7 +131,8 @@ pub(crate) fn hear(
     let mut text = Text { segments: Vec::new(), dropped: 0, language: None };
     let mut again = Window::default();
     let mut rest = None;
-    for _ in 0..PASSES_MAX {
+    let guess = manner.haste == Haste::Guess;
+    for _ in 0..if guess { 1 } else { PASSES_MAX } {
         let window = rest.as_ref().unwrap_or(window);
         if window.pieces.is_empty() {
             break;
@@ -167,7 +147,7 @@ pub(crate) fn hear(
         }
         rest = Some(pass.rest);
     }
-    if !again.pieces.is_empty() {
+    if !again.pieces.is_empty() && !guess {
         for placed in listen(engine, &again, manner, Effort::Thorough, &mut text)?.placed {
             text.dropped += placed.doubtful;
             text.segments.extend(placed.segments);

@@ -46,17 +46,38 @@ pub(crate) enum Request {
     /// Hear the next window of a track; with it comes the track's file, and perhaps the other
     /// party's of the same time.
     Step(StepRequest),
+    /// Look at a live track; with it comes one file, the track.
+    Look(LookRequest),
 }
 
 /// The particulars of [`Request::Step`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StepRequest {
-    /// Which model.
-    pub(crate) slot: Slot,
     /// The 16 kHz sample to begin at.
     pub(crate) from: u64,
-    /// For a file that grows, the first sample not to be read.
-    pub(crate) to: Option<u64>,
+    /// Two or three letters, or "auto".
+    pub(crate) language: String,
+    /// Words to expect.
+    pub(crate) prompt: String,
+    /// Threads to use.
+    pub(crate) threads: u32,
+    /// Behind everything else the box does.
+    pub(crate) gently: bool,
+}
+
+/// The particulars of [`Request::Look`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LookRequest {
+    /// Which model.
+    pub(crate) slot: Slot,
+    /// Which track: a number no other live track has.
+    pub(crate) track: u64,
+    /// The 16 kHz sample before which nothing needs to be heard again.
+    pub(crate) from: u64,
+    /// The first sample not to be read.
+    pub(crate) to: u64,
+    /// Whether to guess at the utterance under way, if none that has ended waits.
+    pub(crate) guess: bool,
     /// Two or three letters, or "auto".
     pub(crate) language: String,
     /// Words to expect.
@@ -73,6 +94,8 @@ pub(crate) enum Answer {
     Loaded,
     /// A window was heard.
     Step(StepAnswer),
+    /// A live track was looked at.
+    Look(LookAnswer),
     /// It could not be done.
     Refused {
         /// Whose fault it is.
@@ -88,8 +111,18 @@ pub(crate) struct StepAnswer {
     pub(crate) segments: Vec<Segment>,
     pub(crate) dropped: u32,
     pub(crate) consumed_to: u64,
-    pub(crate) samples: u64,
     pub(crate) finished: bool,
+    pub(crate) language: Option<String>,
+}
+
+/// The particulars of [`Answer::Look`]; see `look::Look`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LookAnswer {
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) guess: Vec<Segment>,
+    pub(crate) consumed_to: u64,
+    pub(crate) waiting_since: Option<u64>,
+    pub(crate) open_since: Option<u64>,
     pub(crate) language: Option<String>,
 }
 

@@ -1,15 +1,19 @@
 //! The stage `transcript`: a call's sealed tracks to one conversation.
 
+use std::fs::File;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ModelError, Said, Segment, Speech, SpeechError, TrackJob, merge};
-use crate::domain::{Party, RateHz, Stage, TrackSource, WaitingFor};
+use super::hearing::{Cut, Hearing, manner};
+use super::schedule::Schedule;
+use super::{ModelError, Said, Segment, Speech, SpeechError, SpokenWord, merge};
+use crate::clock::SharedClock;
+use crate::domain::{CallSid, Party, RateHz, Stage, TrackSource, WaitingFor};
 use crate::pipeline::{Verdict, Work};
 use crate::store::{
-    CallDetail, Claim, Output, SegmentRow, Store, StoreError, TrackRow, TranscriptRow,
+    CallDetail, Claim, Output, SegmentRow, Store, TrackRow, TranscriptRow, WordRow,
 };
 use crate::vault::{RelPath, Vault};
 
@@ -20,14 +24,21 @@ const ATTEMPTS_MAX: u32 = 5;
 /// How often a missing model is looked for again.
 const MODEL_AGAIN: Duration = Duration::from_secs(30);
 
+/// How often it is looked whether calls that are held back may go on.
+const HELD_AGAIN: Duration = Duration::from_secs(5);
+
 /// What the stage needs.
 pub struct TranscriptWorkOptions {
     /// The ledger.
     pub store: Store,
     /// The recordings.
     pub vault: Vault,
+    /// The time.
+    pub clock: SharedClock,
     /// The engine.
     pub speech: Arc<Speech>,
+    /// Whose turn it is.
+    pub schedule: Schedule,
     /// The language spoken, or `auto`.
     pub language: String,
     /// Whether the 16 kHz files go once their words are written down.
@@ -42,10 +53,8 @@ pub struct TranscriptWork {
 /// Why there is no conversation.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("the ledger: {0}")]
-    Store(#[from] StoreError),
-    #[error("{0}")]
-    Speech(#[from] SpeechError),
+    #[error(transparent)]
+    Cut(#[from] Cut),
     #[error("a recording of this call cannot be read ({path}): {why}")]
     Track { path: String, why: String, gone: bool },
 }
@@ -57,20 +66,25 @@ impl TranscriptWork {
     }
 
     async fn transcribe(&self, claim: &Claim) -> Result<Option<Output>, Failure> {
-        let Some(detail) = self.options.store.call_as_recorded(claim.call_sid()).await? else {
+        let Some(detail) =
+            self.options.store.call_as_recorded(claim.call_sid()).await.map_err(Cut::from)?
+        else {
             return Ok(None);
         };
         let source = best_source(&detail.tracks);
-        let mut parties = Vec::new();
+        let tracks = Party::ALL.iter().flat_map(|party| widest(&detail.tracks, *party, source));
+        let files = tracks.map(|track| Ok((track, Arc::new(self.open(track)?))));
+        let files = files.collect::<Result<Vec<_>, Failure>>()?;
+        let hearing = self.hearing(claim, &files).await?;
         let mut heard = Heard::default();
-        let tracks: Vec<(Party, Vec<&TrackRow>)> = Party::ALL
-            .iter()
-            .map(|party| (*party, widest(&detail.tracks, *party, source)))
-            .collect();
-        for (party, own) in &tracks {
-            let others = tracks.iter().filter(|(other, _)| other != party);
-            let others: Vec<&TrackRow> = others.flat_map(|(_, tracks)| tracks.clone()).collect();
-            parties.push((*party, self.hear(own, &others, &mut heard).await?));
+        let mut parties = Party::ALL.iter().map(|party| (*party, Vec::new())).collect::<Vec<_>>();
+        for (track, audio) in &files {
+            let other = files.iter().find(|(other, _)| is_beside(track, other));
+            let other = other.map(|(_, audio)| audio);
+            let said = hear(&hearing, track, (audio, other), &mut heard).await?;
+            if let Some((_, own)) = parties.iter_mut().find(|(party, _)| *party == track.party) {
+                own.extend(said);
+            }
         }
         let Some((language, model)) = heard.by else { return Ok(None) };
         let segments = merge(parties).into_iter().map(row).collect();
@@ -85,7 +99,7 @@ impl TranscriptWork {
     /// Says whether Twilio's copy brought so much less than the stream that something is wrong
     /// with it: a copy that is empty or cut off must not take the place of good words.
     async fn is_worse(&self, claim: &Claim, new: &TranscriptRow) -> Result<bool, Failure> {
-        let stands = self.options.store.transcript(claim.call_sid()).await?;
+        let stands = self.options.store.transcript(claim.call_sid()).await.map_err(Cut::from)?;
         let Some(stands) = stands.filter(|old| old.source != new.source) else { return Ok(false) };
         let (before, now) = (words(&stands), words(new));
         let worse = now * 2 < before;
@@ -101,30 +115,22 @@ impl TranscriptWork {
         Ok(worse)
     }
 
-    /// Hears all of one party's parts, on the call's timeline.
-    async fn hear(
-        &self,
-        tracks: &[&TrackRow],
-        others: &[&TrackRow],
-        heard: &mut Heard,
-    ) -> Result<Vec<Segment>, Failure> {
-        let mut segments = Vec::new();
-        for track in tracks {
-            let other = others.iter().find(|other| same_time(track, other));
-            let job = TrackJob {
-                audio: self.open(track)?,
-                other: other.map(|other| self.open(other)).transpose()?,
-                language: self.options.language.clone(),
-            };
-            let text = self.options.speech.transcribe(job).await?;
-            // What Twilio's copy has from before the call's first sample is said at its beginning.
-            let place =
-                |ms: u64| (ms + track.origin.as_millis()).saturating_sub(track.lead.as_millis());
-            segments.extend(text.segments.into_iter().map(|segment| segment.moved(place)));
-            heard.dropped += text.dropped;
-            heard.note(text.language, text.model, &segments);
-        }
-        Ok(segments)
+    /// Sets out to hear a call's files, or to go on with them.
+    async fn hearing<'a>(
+        &'a self,
+        claim: &'a Claim,
+        files: &[(&TrackRow, Arc<File>)],
+    ) -> Result<Hearing<'a>, Failure> {
+        let TranscriptWorkOptions { store, clock, schedule, speech, language, .. } = &self.options;
+        let by = speech.manner().map_err(Cut::from)?;
+        let named = files.iter().map(|(track, file)| (track.path.as_str(), &**file));
+        let manner = manner(&by, language, named).map_err(|error| Failure::Track {
+            path: files.iter().map(|(track, _)| track.path.as_str()).collect::<Vec<_>>().join(", "),
+            why: error.to_string(),
+            gone: false,
+        })?;
+        let kept = store.heard(claim.call(), manner.clone()).await.map_err(Cut::from)?;
+        Ok(Hearing { store, clock, schedule, speech, language, claim, manner, kept })
     }
 
     fn open(&self, track: &TrackRow) -> Result<std::fs::File, Failure> {
@@ -148,6 +154,26 @@ impl TranscriptWork {
         };
         detail.tracks.iter().filter(wide).map(|track| track.path.clone()).collect()
     }
+}
+
+/// Hears a part of a party's sound, on the call's timeline.
+async fn hear(
+    hearing: &Hearing<'_>,
+    track: &TrackRow,
+    (audio, other): (&Arc<File>, Option<&Arc<File>>),
+    heard: &mut Heard,
+) -> Result<Vec<Segment>, Failure> {
+    let text = hearing.track(&track.path, audio, other).await?;
+    // What Twilio's copy has from before the call's first sample is said at its beginning.
+    let place = |ms: u64| (ms + track.origin.as_millis()).saturating_sub(track.lead.as_millis());
+    let segments: Vec<Segment> =
+        text.segments.into_iter().map(|segment| segment.moved(place)).collect();
+    heard.dropped += text.dropped;
+    if let Some(model) = text.model {
+        let language = text.language.unwrap_or_else(|| hearing.language.to_owned());
+        heard.note(language, model, &segments);
+    }
+    Ok(segments)
 }
 
 #[derive(Default)]
@@ -188,17 +214,17 @@ fn best_source(tracks: &[TrackRow]) -> TrackSource {
     }
 }
 
+/// Says whether a file has the other party's sound of the same time, sample beside sample.
+fn is_beside(track: &TrackRow, other: &TrackRow) -> bool {
+    track.party != other.party && (track.origin, track.lead) == (other.origin, other.lead)
+}
+
 fn length_ms(track: &TrackRow) -> u64 {
     track.samples * 1000 / u64::from(track.rate.get())
 }
 
 fn end_ms(track: &TrackRow) -> u64 {
     (track.origin.as_millis() + length_ms(track)).saturating_sub(track.lead.as_millis())
-}
-
-/// Says whether two files begin at the same moment, so that they can be compared as they are.
-fn same_time(track: &TrackRow, other: &TrackRow) -> bool {
-    (track.origin, track.lead) == (other.origin, other.lead)
 }
 
 /// One party's parts in order, each at the widest rate that is there. Of recordings of the same
@@ -236,6 +262,10 @@ fn copy_of(source: TrackSource) -> &'static str {
     }
 }
 
+fn word(word: SpokenWord) -> WordRow {
+    WordRow { text: word.text, start_ms: word.start_ms, end_ms: word.end_ms }
+}
+
 fn row(said: Said<Party>) -> SegmentRow {
     let confidence = f64::from(said.segment.confidence());
     SegmentRow {
@@ -246,6 +276,7 @@ fn row(said: Said<Party>) -> SegmentRow {
         confidence,
         avg_logprob: f64::from(said.segment.avg_logprob),
         no_speech_prob: f64::from(said.segment.no_speech_prob),
+        words: said.segment.words.into_iter().map(word).collect(),
     }
 }
 
@@ -256,6 +287,14 @@ impl Work for TranscriptWork {
 
     fn attempts_max(&self) -> Option<u32> {
         Some(ATTEMPTS_MAX)
+    }
+
+    fn held(&self) -> Option<Duration> {
+        self.options.schedule.held().map(|_| HELD_AGAIN)
+    }
+
+    fn first(&self) -> Vec<CallSid> {
+        self.options.schedule.looked_at()
     }
 
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
@@ -273,9 +312,10 @@ impl From<Failure> for Verdict {
     fn from(failure: Failure) -> Self {
         let why = failure.to_string();
         match failure {
-            Failure::Store(_) | Failure::Track { gone: false, .. } => Self::Again { why },
+            Failure::Cut(Cut::GivesWay) => Self::GivesWay,
+            Failure::Cut(Cut::Store(_)) | Failure::Track { gone: false, .. } => Self::Again { why },
             Failure::Track { gone: true, .. } => Self::Never { why },
-            Failure::Speech(error) => match error {
+            Failure::Cut(Cut::Speech(error)) => match error {
                 SpeechError::Model(
                     ModelError::Missing { .. } | ModelError::NoEngine | ModelError::Corrupt { .. },
                 ) => {

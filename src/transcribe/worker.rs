@@ -13,9 +13,13 @@ use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use tracing::level_filters::LevelFilter;
 
 use super::engine::Engine;
-use super::heard::{EngineError, Manner};
-use super::step::{Files, Reach, StepError, step};
-use super::wire::{Answer, Fault, Received, Request, Slot, StepAnswer, StepRequest, receive, send};
+use super::heard::{EngineError, Haste, Manner};
+use super::look::{Looks, Place};
+use super::step::{Files, Step, StepError, step};
+use super::wire::{
+    Answer, Fault, LookAnswer, LookRequest, Received, Request, Slot, StepAnswer, StepRequest,
+    receive, send,
+};
 
 /// Memory the worker may reserve for a window's work with one model. The engine reserves far more
 /// than it touches (tiny.en: 760 MB for 150): five schedulers of 83 MB, decoder and its scores
@@ -25,6 +29,9 @@ const MEMORY_BYTES: u64 = 1 << 30;
 
 /// Memory for each byte of a model file: the model, and buffers that grow with it.
 const MEMORY_PER_MODEL_BYTE: u64 = 2;
+
+/// The niceness of work that goes behind everything else: the highest there is.
+const GENTLE: i32 = 19;
 
 /// Runs the worker on the socket that is its standard input.
 pub fn main() -> ExitCode {
@@ -40,8 +47,15 @@ pub fn main() -> ExitCode {
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         tracing::warn!(%error, "the speech process will outlive its parent");
     }
+    super::swift::become_it();
     match std::io::stdin().as_fd().try_clone_to_owned() {
-        Ok(socket) => serve(&UnixStream::from(socket)),
+        Ok(socket) => {
+            let socket = UnixStream::from(socket);
+            if let Err(error) = super::orphan::watch(&socket) {
+                tracing::warn!(%error, "the speech process may outlive the daemon");
+            }
+            serve(&socket)
+        }
         Err(error) => {
             tracing::error!(%error, "the speech process has no socket for its standard input");
             ExitCode::FAILURE
@@ -74,6 +88,7 @@ fn serve(socket: &UnixStream) -> ExitCode {
 struct Models {
     track: Option<Engine>,
     live: Option<Engine>,
+    looks: Looks,
     loaded: u64,
     loaded_bytes: u64,
 }
@@ -86,6 +101,7 @@ impl Models {
                 self.load(slot, &model, &detector)
             }
             (Request::Step(request), Some(own), other) => self.step(&request, Files { own, other }),
+            (Request::Look(request), Some(audio), None) => self.look(&request, audio),
             (request, ..) => {
                 let message = format!("wrong number of files with {request:?}");
                 Answer::Refused { fault: Fault::Request, message }
@@ -107,24 +123,43 @@ impl Models {
     }
 
     fn step(&mut self, request: &StepRequest, files: Files) -> Answer {
-        let Some(engine) = self.slot(request.slot) else {
-            let message = "no model is loaded".to_owned();
-            return Answer::Refused { fault: Fault::Request, message };
-        };
-        let reach = request.to.map_or(Reach::Whole, |to| Reach::Growing { to });
+        let Some(engine) = &mut self.track else { return no_model() };
         let manner = Manner {
             language: &request.language,
             prompt: &request.prompt,
             threads: request.threads,
+            haste: Haste::None,
         };
-        match step(engine, files, request.from, reach, &manner) {
-            Ok(step) => Answer::Step(StepAnswer {
-                segments: step.segments,
-                dropped: step.dropped,
-                consumed_to: step.consumed_to,
-                samples: step.samples,
-                finished: step.finished,
-                language: step.language,
+        let work = || match step(engine, files, request.from, &manner) {
+            Ok(Step { segments, dropped, consumed_to, finished, language }) => {
+                Answer::Step(StepAnswer { segments, dropped, consumed_to, finished, language })
+            }
+            Err(error) => refused(&error),
+        };
+        if request.gently { gently(work) } else { work() }
+    }
+
+    fn look(&mut self, request: &LookRequest, audio: File) -> Answer {
+        let engine = match request.slot {
+            Slot::Track => &mut self.track,
+            Slot::Live => &mut self.live,
+        };
+        let Some(engine) = engine else { return no_model() };
+        let manner = Manner {
+            language: &request.language,
+            prompt: &request.prompt,
+            threads: request.threads,
+            haste: Haste::Live,
+        };
+        let &LookRequest { track, from, to, guess, .. } = request;
+        match self.looks.look(engine, audio, Place { track, from, to, guess }, &manner) {
+            Ok(look) => Answer::Look(LookAnswer {
+                segments: look.segments,
+                guess: look.guess,
+                consumed_to: look.consumed_to,
+                waiting_since: look.waiting_since,
+                open_since: look.open_since,
+                language: look.language,
             }),
             Err(error) => refused(&error),
         }
@@ -136,6 +171,31 @@ impl Models {
             Slot::Live => &mut self.live,
         }
     }
+}
+
+/// Does work on a thread that comes after everything else, as do those that it starts. Niceness
+/// is each thread's own, and no thread gets back what it gave up.
+fn gently(work: impl FnOnce() -> Answer + Send) -> Answer {
+    let failed = |message: String| Answer::Refused { fault: Fault::Engine, message };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("gently".to_owned());
+        let thread = thread.spawn_scoped(scope, || {
+            if let Err(error) = rustix::process::setpriority_process(None, GENTLE) {
+                tracing::warn!(%error, "the speech process keeps its priority");
+            }
+            work()
+        });
+        match thread.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => failed("a fault in fieldtape itself stopped it".to_owned()),
+            Err(error) => failed(format!("no thread could be started: {error}")),
+        }
+    })
+}
+
+fn no_model() -> Answer {
+    let message = "no model is loaded".to_owned();
+    Answer::Refused { fault: Fault::Request, message }
 }
 
 fn refused(error: &StepError) -> Answer {
@@ -188,12 +248,11 @@ mod tests {
     #[test]
     fn a_wrong_request_is_refused_and_the_worker_goes_on() {
         let step = Request::Step(StepRequest {
-            slot: Slot::Track,
             from: 0,
-            to: None,
             language: "auto".to_owned(),
             prompt: String::new(),
             threads: 1,
+            gently: false,
         });
         assert_eq!(fault(&ask(&step, 0)), Some(Fault::Request));
         assert_eq!(fault(&ask(&step, 1)), Some(Fault::Request), "no model loaded");

@@ -45,6 +45,7 @@ async fn written_down(store: &Store) {
         confidence: 0.9,
         avg_logprob: -0.1,
         no_speech_prob: 0.0,
+        words: Vec::new(),
     };
     let transcript = TranscriptRow {
         source: TrackSource::Stream,

@@ -3,7 +3,7 @@
 //!
 //! Thirty kills a run; `FIELDTAPE_LONG=1` makes it three hundred. `FIELDTAPE_SEED` plays it again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -15,13 +15,16 @@ use fieldtape::simulate::cloud::{CallScript, Cloud, Media};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use rustix::process::Signal;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::cloud_recordings::twilio;
 use crate::support::{Appliance, Home, S3, within};
 
 /// How long the last run may take to finish what the kills left.
 const DONE_WITHIN: Duration = Duration::from_mins(5);
+
+/// How long a kill waits for the stage it is aimed at.
+const AIMED_FOR: Duration = Duration::from_secs(30);
 
 /// A recording as it is at Twilio.
 struct Original {
@@ -93,6 +96,20 @@ fn check(home: &Home, cloud: &Cloud, s3: &S3, originals: &[Original]) {
     }
 }
 
+/// Waits until a stage is being worked on; says whether it was seen to be.
+async fn under_way(home: &Home, stage: &str) -> bool {
+    let ledger = home.ledger();
+    let deadline = Instant::now() + AIMED_FOR;
+    while Instant::now() < deadline {
+        if ledger.is_under_way(Some(stage)) {
+            return true;
+        }
+        // A stage of a short recording is over in some milliseconds.
+        sleep(Duration::from_millis(1)).await;
+    }
+    false
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -112,19 +129,34 @@ async fn killed_anywhere_between_fetching_and_deleting_nothing_is_lost_or_double
         .with("twilio.reconcile_every", "10s")
         .with("twilio.delete", true);
     let machine = Machine::new(s3.archive_of(home));
-    let mut originals = Vec::new();
+    let (mut originals, mut hit) = (Vec::new(), BTreeSet::new());
+    // Every other kill is aimed, at each of these in turn.
+    let mut aims =
+        [None, Some("fetch"), None, Some("archive"), None, Some("delete")].iter().cycle();
     for _ in 0..kills {
         originals.push(place(&cloud, &mut dice));
         let mut appliance = machine.start().await;
-        sleep(Duration::from_millis(dice.random_range(0..1500))).await;
+        match aims.next() {
+            Some(&Some(stage)) => {
+                if under_way(&machine.home, stage).await {
+                    hit.insert(stage);
+                }
+            }
+            _ => sleep(Duration::from_millis(dice.random_range(0..1500))).await,
+        }
+        sleep(Duration::from_millis(dice.random_range(0..10))).await;
         appliance.signal(Signal::KILL);
         appliance.ended().await;
         check(&machine.home, &cloud, &s3, &originals);
     }
     let deleted_while_killed =
         originals.iter().filter(|one| cloud.recordings_of(&one.call)[0].deleted).count();
+    assert_eq!(hit.len(), 3, "each stage was killed while it was under way: {hit:?}");
     println!("{deleted_while_killed} of {kills} were deleted at Twilio by then");
     let appliance = machine.start().await;
+    // What was killed five times in the middle waits, or has failed: a person has it go on.
+    machine.home.run(&["retry", "--all-failed"]).await;
+    machine.home.run(&["queue", "run"]).await;
     for original in &originals {
         let path = format!("/api/v1/calls/{}", original.call);
         within(DONE_WITHIN, "the recording is archived and gone at Twilio", async || {
@@ -133,10 +165,6 @@ async fn killed_anywhere_between_fetching_and_deleting_nothing_is_lost_or_double
                 return None;
             }
             let call: serde_json::Value = response.json().await.unwrap();
-            if call["transcript_status"] == "failed" {
-                // Five kills in the middle of the same transcript: a person tries it again.
-                machine.home.run(&["retry", "--all-failed"]).await;
-            }
             let copies = call["cloud_recordings"].as_array().unwrap();
             assert_eq!(copies.len(), 1, "{call:#}");
             (!copies[0]["twilio_deleted_at"].is_null() && call["archive_status"] == "completed")

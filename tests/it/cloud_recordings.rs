@@ -18,7 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::kept::telephone;
 use crate::speech::{status, turns};
-use crate::support::{ACCOUNT, Appliance, Home, PUBLIC_URL, TOKEN, read_wav, within};
+use crate::support::{
+    ACCOUNT, Appliance, Form, Home, PUBLIC_URL, TOKEN, fresh_call_sid, fresh_recording_sid,
+    read_wav, within,
+};
 use crate::wer::wer;
 
 /// How long a call may take to be fetched and written down on a machine that does other things.
@@ -228,6 +231,20 @@ fn is_its_own(call: &Value) -> bool {
     call["tracks"].as_array().unwrap().iter().any(|track| track["source"] == "cloud")
 }
 
+/// Has Twilio tell, late, of a recording that somebody has deleted there since.
+async fn deleted_meanwhile(appliance: &Appliance) -> CallSid {
+    let call = fresh_call_sid();
+    let told = Form::recording(&call, &fresh_recording_sid(), "completed")
+        .with("RecordingStartTime", "Thu, 19 Nov 2026 10:00:00 +0000");
+    let twilio = appliance.twilio();
+    for (path, form) in
+        [("/twilio/recording-status", told), ("/twilio/status", Form::progress(&call, "completed"))]
+    {
+        assert_eq!(twilio.post(path, &form).await.status(), 204, "{path}");
+    }
+    call
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
     let cloud = twilio().await;
@@ -258,6 +275,7 @@ async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
     });
     let home = Home::new().with("twilio.api_url", cloud.url());
     let appliance = home.start().await;
+    let deleted = deleted_meanwhile(&appliance).await;
     for call in &good {
         // Its next attempt may be some seconds away.
         let call = call_that(&appliance, call, is_its_own).await;
@@ -265,6 +283,9 @@ async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
     }
     let none = call_that(&appliance, &absent, |call| !call["last_error"].is_null()).await;
     assert_eq!(none["last_error"], "Twilio made no recording of this call (absent, error 16104)");
+    let gone = call_that(&appliance, &deleted, |call| call["recording_status"] == "failed").await;
+    let why = gone["last_error"].as_str().unwrap();
+    assert!(why.contains("deleted before it could be fetched"), "{why}");
     assert!(cloud.requests().iter().all(|request| request.authorised));
     appliance.stop().await;
 }

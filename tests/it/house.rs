@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 const STAIR: &[&[&str]] = &[
     &["domain"],
     &["clock", "telemetry", "audio", "twilio"],
-    &["vault"],
+    &["vault", "models"],
     &["store"],
     &["pipeline"],
-    &["capture", "transcribe", "cloud", "archive", "retention", "simulate"],
+    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
     &["web"],
     &["config"],
     &["daemon"],
@@ -24,7 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "simulate"]),
     ("hyper", &["web"]),
     ("tokio_tungstenite", &["web", "simulate"]),
-    ("reqwest", &["twilio", "archive", "simulate", "cli"]),
+    ("reqwest", &["twilio", "models", "archive", "simulate", "cli"]),
     ("object_store", &["archive"]),
     ("hound", &["audio"]),
     ("rubato", &["audio"]),
@@ -32,10 +32,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("whisper_rs", &["transcribe"]),
     ("quick_xml", &["twilio"]),
     ("systemd_journal_logger", &["telemetry"]),
+    ("listenfd", &["daemon"]),
     ("sd_notify", &["daemon"]),
     ("clap", &["cli"]),
     ("anyhow", &["daemon", "cli"]),
     ("toml", &["config"]),
+    ("toml_edit", &["config"]),
+    ("indicatif", &["cli"]),
 ];
 
 fn step(room: &str) -> Option<usize> {

@@ -6,6 +6,7 @@
     allow(dead_code, unused_imports, reason = "the modules that use the rest need the engine")
 )]
 
+mod backup;
 mod care;
 mod cli;
 #[cfg(feature = "whisper")]
@@ -32,3 +33,5 @@ mod speech;
 mod support;
 mod webhook;
 mod wer;
+#[cfg(feature = "whisper")]
+mod written_down;

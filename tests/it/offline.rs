@@ -29,7 +29,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{ACCOUNT, PUBLIC_URL, TOKEN, fresh_call_sid};
+use crate::support::{ACCOUNT, Ledger, PUBLIC_URL, TOKEN, fresh_call_sid};
 
 const BEGAN: UnixMillis = UnixMillis::new(1_790_000_000_000);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -58,6 +58,7 @@ impl Work for Scribe {
             confidence: 0.9,
             avg_logprob: -0.1,
             no_speech_prob: 0.0,
+            words: Vec::new(),
         });
         let transcript = TranscriptRow {
             source: TrackSource::Cloud,
@@ -225,6 +226,15 @@ fn cloud(clock: &Arc<ManualClock>, listener: TcpListener) -> Cloud {
     Cloud::serve(listener, options).unwrap()
 }
 
+/// How often the process is killed while it drains what the outage left.
+const KILLS_IN_DRAIN: u32 = 3;
+
+/// How many recordings are fetched at once.
+const FETCHES_AT_ONCE: u32 = 2;
+
+/// How many stages can be under way at once.
+const AT_ONCE: u32 = FETCHES_AT_ONCE + 4;
+
 /// How much of it there is.
 struct Size {
     offline: Duration,
@@ -296,7 +306,7 @@ async fn a_long_outage_with_calls_and_crashes_costs_nothing_but_time() {
     let clock = Arc::new(ManualClock::new(BEGAN));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let cloud = cloud(&clock, listener);
-    let (house, scripts) = live_through(&size, folder.path(), &clock, &cloud).await;
+    let (mut house, scripts) = live_through(&size, folder.path(), &clock, &cloud).await;
 
     // Before the link is back: what is known waits for the network, and nothing was counted.
     let first_offline = (size.calls / 20) as usize;
@@ -311,8 +321,10 @@ async fn a_long_outage_with_calls_and_crashes_costs_nothing_but_time() {
     let asked_before = cloud.requests_for(Endpoint::Media).len();
     cloud.online().await;
     let deadline = tokio::time::Instant::now() + Duration::from_mins(4);
+    let mut kills_left = KILLS_IN_DRAIN;
     loop {
-        pass(&clock, MINUTE).await;
+        // The first minutes are cut short: what is under way then is done when it is killed.
+        pass(&clock, if kills_left > 0 { STEP } else { MINUTE }).await;
         let mut done = 0;
         for script in &scripts {
             let known = house.store.call(&script.sid).await.unwrap();
@@ -325,6 +337,11 @@ async fn a_long_outage_with_calls_and_crashes_costs_nothing_but_time() {
             break;
         }
         assert!(tokio::time::Instant::now() < deadline, "{done} of {} are done", scripts.len());
+        if kills_left > 0 && done > 0 && Ledger::open(folder.path()).is_under_way(None) {
+            house.kill().await;
+            house = House::start(folder.path(), &clock, &cloud).await;
+            kills_left -= 1;
+        }
     }
     assert_all_is_there(&size, &house, &scripts).await;
     assert_fetched_once_and_oldest_first(&size, &cloud, &scripts, asked_before);
@@ -332,6 +349,7 @@ async fn a_long_outage_with_calls_and_crashes_costs_nothing_but_time() {
 }
 
 async fn assert_all_is_there(size: &Size, house: &House, scripts: &[CallScript]) {
+    let mut attempts_too_many = 0;
     for script in scripts {
         let detail = detail(&house.store, &script.sid).await;
         assert_eq!(detail.call.recording_status, RecordingStatus::Completed);
@@ -340,12 +358,14 @@ async fn assert_all_is_there(size: &Size, house: &House, scripts: &[CallScript])
         let tries: Vec<_> = detail.stages.iter().map(|row| (row.stage, row.attempts)).collect();
         for (stage, attempts) in tries {
             let expected = u32::from(!matches!(stage, Stage::Summary | Stage::Delete));
-            assert_eq!(attempts, expected, "{stage} of {}", script.sid);
+            assert!(attempts >= expected, "{stage} of {}", script.sid);
+            attempts_too_many += attempts - expected;
         }
         let cloud_tracks =
             detail.tracks.iter().filter(|track| track.source == TrackSource::Cloud).count();
         assert_eq!(cloud_tracks, 4, "both parties at both rates");
     }
+    assert!(attempts_too_many <= KILLS_IN_DRAIN * AT_ONCE, "{attempts_too_many} more attempts");
     assert!(house.link.is_up());
     let outages = house.store.outages(100).await.unwrap();
     let long = outages.iter().max_by_key(|outage| outage.to.map(|to| to.since(outage.from)));
@@ -378,10 +398,13 @@ fn assert_fetched_once_and_oldest_first(
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), scripts.len(), "nothing is missing");
-    assert_eq!(order.len(), scripts.len(), "nothing is fetched twice");
+    let most = scripts.len() + (KILLS_IN_DRAIN * FETCHES_AT_ONCE) as usize;
+    assert!(order.len() <= most, "only what a kill cut short is fetched twice: {order:?}");
     // What was told of is drained first, then what is found by asking: each oldest first. Two are
     // under way at once, so a call may be one place from its own.
+    let mut seen = std::collections::BTreeSet::new();
     let drained = &order[asked_before..];
+    let drained: Vec<usize> = drained.iter().copied().filter(|one| seen.insert(*one)).collect();
     for untold in [false, true] {
         let of_kind = |number: &&usize| size.is_untold(u32::try_from(**number).unwrap()) == untold;
         let kind: Vec<usize> = drained.iter().filter(of_kind).copied().collect();

@@ -9,18 +9,21 @@
 mod accuracy;
 mod files;
 mod languages;
+mod live;
+mod vocabulary;
 mod worker;
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fieldtape::audio::{Resampler, WavReader, pcm16, wav_header};
 use fieldtape::domain::RateHz;
 use fieldtape::transcribe::{
-    FileError, FileJob, LiveJob, ModelError, Options, PATIENCE, Segment, Speech, SpeechError,
-    TrackJob, TrackText, transcribe_file,
+    FileError, FileJob, FileText, Hearing, LiveJob, ModelError, Options, PATIENCE, Progress,
+    Segment, Speech, SpeechError, TrackJob, Transcriber,
 };
 
 use crate::wer::wer;
@@ -36,6 +39,7 @@ fn asset(name: &str) -> File {
 fn options() -> Options {
     Options {
         program: env!("CARGO_BIN_EXE_fieldtape").into(),
+        socket: None,
         model: "tiny.en-q8_0".to_owned(),
         live_model: None,
         model_dirs: vec![root().join("models")],
@@ -45,6 +49,17 @@ fn options() -> Options {
         idle: Duration::from_mins(1),
         patience: PATIENCE,
     }
+}
+
+/// Loads a model, by name or path.
+fn transcriber(model: &str) -> Result<Transcriber, ModelError> {
+    let model_dirs = vec![root().join("models")];
+    Transcriber::load(&Hearing { model: model.to_owned(), model_dirs, threads: 1 })
+}
+
+/// Hears a file with the bundled model.
+fn transcribe_file(job: FileJob, progress: impl FnMut(Progress)) -> Result<FileText, FileError> {
+    transcriber("tiny.en-q8_0")?.hear(job, progress)
 }
 
 /// The larger model that speaks many languages, which is not in the repository: in `models/`, or
@@ -62,17 +77,14 @@ fn base_model() -> Option<String> {
 fn file_job(audio: File) -> FileJob {
     FileJob {
         audio,
-        model: "tiny.en-q8_0".to_owned(),
-        model_dirs: vec![root().join("models")],
         language: "auto".to_owned(),
         vocabulary: Vec::new(),
-        threads: 1,
         speakers: ["agent".to_owned(), "technician".to_owned()],
     }
 }
 
 /// Reads one channel of an asset at 16 kHz.
-fn channel(name: &str, index: usize) -> Vec<f32> {
+pub(crate) fn channel(name: &str, index: usize) -> Vec<f32> {
     let mut reader = WavReader::new(asset(name)).unwrap();
     let mut channels = vec![Vec::new(); usize::from(reader.channels())];
     while reader.read(&mut channels, 1 << 16).unwrap() > 0 {}
@@ -96,8 +108,46 @@ fn append(file: &mut File, sound: &[f32]) {
     file.write_all(&bytes).unwrap();
 }
 
-fn track_job(audio: File) -> TrackJob {
-    TrackJob { audio, other: None, language: "auto".to_owned() }
+/// What was heard in a whole track.
+#[derive(Debug, Default)]
+struct TrackText {
+    segments: Vec<Segment>,
+    language: String,
+    model: String,
+    duration_ms: u64,
+}
+
+/// Hears a whole track in a language, window by window; what comes back of the other party's on
+/// it is left out.
+async fn hear_beside(
+    speech: &Speech,
+    audio: File,
+    other: Option<File>,
+    language: &str,
+) -> Result<TrackText, SpeechError> {
+    let mut track = TrackText { language: language.to_owned(), ..TrackText::default() };
+    let (audio, other, mut from_sample) = (Arc::new(audio), other.map(Arc::new), 0);
+    loop {
+        let (audio, language) = (Arc::clone(&audio), track.language.clone());
+        let job = TrackJob { audio, other: other.clone(), from_sample, language, gently: false };
+        let window = speech.window(job).await?;
+        track.segments.extend(window.segments);
+        track.language = window.language.unwrap_or(track.language);
+        track.model = window.model;
+        from_sample = window.consumed_to;
+        if window.finished {
+            track.duration_ms = from_sample / 16;
+            return Ok(track);
+        }
+    }
+}
+
+async fn hear_in(speech: &Speech, audio: File, language: &str) -> Result<TrackText, SpeechError> {
+    hear_beside(speech, audio, None, language).await
+}
+
+async fn hear(speech: &Speech, audio: File) -> Result<TrackText, SpeechError> {
+    hear_in(speech, audio, "auto").await
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {

@@ -168,6 +168,7 @@ impl House {
         };
         let settlement = match &verdict {
             Verdict::Done(output) => Settlement::Done(output.clone()),
+            Verdict::GivesWay => Settlement::GivenBack,
             Verdict::Nothing => Settlement::Nothing,
             Verdict::Never { why } => Settlement::Never { why: why.clone() },
             Verdict::Again { why } | Verdict::Unreachable { why } | Verdict::Waits { why, .. } => {
@@ -248,6 +249,7 @@ pub(super) fn said(text: &str) -> Output {
         confidence: 0.9,
         avg_logprob: -0.1,
         no_speech_prob: 0.0,
+        words: Vec::new(),
     };
     let transcript = TranscriptRow {
         source: TrackSource::Cloud,

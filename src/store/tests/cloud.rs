@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn recording(n: u8, status: &str) -> CloudUpdate {
+pub(super) fn recording(n: u8, status: &str) -> CloudUpdate {
     CloudUpdate {
         recording_sid: rec(n),
         call_sid: sid(n),
@@ -17,11 +17,11 @@ fn recording(n: u8, status: &str) -> CloudUpdate {
     }
 }
 
-fn rec(n: u8) -> RecordingSid {
+pub(super) fn rec(n: u8) -> RecordingSid {
     format!("RE{n:032x}").parse().unwrap()
 }
 
-fn fetched(n: u8) -> Fetched {
+pub(super) fn fetched(n: u8) -> Fetched {
     Fetched {
         recording_sid: rec(n),
         path: format!("recordings/x/{n}/cloud.wav"),
@@ -33,17 +33,17 @@ fn fetched(n: u8) -> Fetched {
     }
 }
 
-async fn stages(store: &Store, n: u8) -> Vec<(Stage, StageStatus)> {
+pub(super) async fn stages(store: &Store, n: u8) -> Vec<(Stage, StageStatus)> {
     let detail = store.call(&sid(n)).await.unwrap().unwrap();
     detail.stages.iter().map(|row| (row.stage, row.status)).collect()
 }
 
-async fn settle(store: &Store, stage: Stage, settlement: Settlement) {
+pub(super) async fn settle(store: &Store, stage: Stage, settlement: Settlement) {
     let claim = store.claim(stage, at(90_000)).await.unwrap().expect("it is due");
     store.settle(claim, settlement, at(90_000)).await.unwrap();
 }
 
-async fn heard(store: &Store, n: u8) -> CallId {
+pub(super) async fn heard(store: &Store, n: u8) -> CallId {
     let id = store.announce_call(call(n, "in-progress", 0), None).await.unwrap();
     store.finish_call(finish(id, 8000)).await.unwrap();
     store.call_status(status(n, "completed", Some(EndReason::Completed), Some(63))).await.unwrap();

@@ -25,10 +25,12 @@ pub(super) async fn calls(
 ) -> Result<Json<Calls>, Problem> {
     let query = ListQuery::parse(query.as_deref().unwrap_or_default())?;
     let page = lan.store.calls(query.filter, query.cursor, query.limit).await?;
+    let held = lan.schedule.held();
     let mut calls = Vec::with_capacity(page.calls.len());
     for call in page.calls {
         // One deleted in between is left out.
-        calls.extend(lan.store.call(&call.call_sid).await?.map(Call::from));
+        let detail = lan.store.call(&call.call_sid).await?;
+        calls.extend(detail.map(|detail| Call::new(detail, held.clone())));
     }
     Ok(Json(Calls { calls, next_cursor: page.next.map(crate::store::Cursor::to_text) }))
 }
@@ -38,8 +40,10 @@ pub(super) async fn call(
     State(lan): State<LanState>,
     Path(sid): Path<String>,
 ) -> Result<Json<Call>, Problem> {
-    let detail = lan.store.call(&call_sid(&sid)?).await?;
-    Ok(Json(detail.ok_or_else(no_such_call)?.into()))
+    let sid = call_sid(&sid)?;
+    let detail = lan.store.call(&sid).await?.ok_or_else(no_such_call)?;
+    lan.schedule.look_at(&sid);
+    Ok(Json(Call::new(detail, lan.schedule.held())))
 }
 
 /// `GET /api/v1/calls/{call_sid}/transcript`
@@ -52,6 +56,7 @@ pub(super) async fn transcript(
     let sid = call_sid(&sid)?;
     let format = format(query.as_deref().unwrap_or_default())?;
     let Some(row) = lan.store.transcript(&sid).await? else {
+        lan.schedule.look_at(&sid);
         return Err(why_no_transcript(&lan, &sid).await?);
     };
     lan.audit(&actor, "export", Some(&sid), &format!("transcript.{}", format.as_str())).await?;
@@ -189,8 +194,8 @@ pub(super) async fn swap(
 ) -> Result<Json<Call>, Problem> {
     let sid = call_sid(&sid)?;
     exchange(&lan, &actor, &sid).await?;
-    let detail = lan.store.call(&sid).await?;
-    Ok(Json(detail.ok_or_else(no_such_call)?.into()))
+    let detail = lan.store.call(&sid).await?.ok_or_else(no_such_call)?;
+    Ok(Json(Call::new(detail, lan.schedule.held())))
 }
 
 /// Exchanges a call's two parties; the ledger puts it into the audit trail itself.

@@ -1,4 +1,5 @@
-//! The words of a call in progress as server-sent events: `segment`, `status`, `end`.
+//! The words of a call in progress as server-sent events: `segment`, `provisional`, `status`,
+//! `end`.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tracing::error;
 use super::LanState;
 use super::problem::Problem;
 use super::query::call_sid;
-use super::wire::{Live, LiveStatus};
+use super::wire::{Live, LiveStatus, Said};
 use crate::domain::CallSid;
 use crate::transcribe::{LiveEvent, LiveView};
 
@@ -27,7 +28,9 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// `GET /api/v1/calls/{call_sid}/live`
 ///
 /// A viewer gets what was said so far, then what comes. One who is too slow gets all of it again:
-/// a segment says its place, and the same place again replaces it.
+/// a segment says its place, and a place once told never changes. A provisional line is what a
+/// speaker seems to be saying just now: the next one of that speaker, or the next segment, takes
+/// its place, and one without text takes it back.
 pub(super) async fn live(
     State(state): State<LanState>,
     Path(sid): Path<String>,
@@ -68,6 +71,7 @@ struct Viewer {
 impl Viewer {
     async fn next(&mut self) -> Option<Event> {
         let stopping = self.state.stopping.clone();
+        self.state.schedule.look_at(&self.sid);
         loop {
             if let Some(event) = self.outbox.pop() {
                 return Some(event);
@@ -102,10 +106,12 @@ impl Viewer {
     }
 
     fn show(&mut self, view: LiveView) {
-        let LiveView { segments, lag_s, events } = view;
+        let LiveView { segments, guesses, lag_s, events } = view;
         self.watching = Watching::Board { events, said: segments.len() };
         let said = segments.into_iter().enumerate();
         self.outbox.extend(said.map(|(n, segment)| event("segment", &Live::new(n, segment))));
+        let guesses = guesses.into_iter().map(|guess| event("provisional", &Said::from(guess)));
+        self.outbox.extend(guesses);
         self.outbox.push(event("status", &LiveStatus { lag_s: Some(lag_s) }));
         self.outbox.reverse();
     }
@@ -116,6 +122,9 @@ impl Viewer {
             Ok(LiveEvent::Segment(segment)) => {
                 self.outbox.push(event("segment", &Live::new(*said, segment)));
                 *said += 1;
+            }
+            Ok(LiveEvent::Guess(guess)) => {
+                self.outbox.push(event("provisional", &Said::from(guess)));
             }
             Ok(LiveEvent::Status { lag_s }) => {
                 self.outbox.push(event("status", &LiveStatus { lag_s: Some(lag_s) }));

@@ -42,7 +42,7 @@ use crate::clock::SharedClock;
 use crate::domain::CallSid;
 use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
-use crate::transcribe::LiveBoard;
+use crate::transcribe::{LiveBoard, Schedule};
 
 /// The largest body taken: a retry is 30 bytes, and nothing else is sent here.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -59,6 +59,8 @@ pub struct LanState {
     pub data_dir: PathBuf,
     /// The words of calls in progress.
     pub board: LiveBoard,
+    /// Whose turn it is to be written down.
+    pub schedule: Schedule,
     /// The time.
     pub clock: SharedClock,
     /// Rung when a stage has been made due.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::LanState;
 use super::problem::Problem;
-use crate::domain::UnixMillis;
+use crate::domain::{Stage, UnixMillis};
 use crate::store::{Backlog, Outage, Pace, QueueItem};
 
 /// Items told at most: three days without network at a busy office leave fewer calls. What is
@@ -63,6 +63,8 @@ pub(super) struct StageWork {
 pub(super) struct Undone {
     pub(super) now: UnixMillis,
     pub(super) stages: Vec<StageWork>,
+    /// Why transcripts are held back, if they are.
+    pub(super) held: Option<String>,
     /// The oldest of it.
     pub(super) items: Vec<QueueItem>,
     pub(super) reach: Reach,
@@ -84,7 +86,13 @@ impl Undone {
         stages.sort_by_key(|work| work.backlog.stage);
         let items = lan.store.queue(ITEMS_MAX).await?;
         let outages = lan.store.outages(OUTAGES_MAX).await?;
-        Ok(Self { now, stages, items, reach, outages })
+        let held = lan.schedule.held();
+        Ok(Self { now, stages, held, items, reach, outages })
+    }
+
+    /// Returns why a stage is held back, if it is.
+    pub(super) fn held(&self, stage: Stage) -> Option<&str> {
+        self.held.as_deref().filter(|_| stage == Stage::Transcript)
     }
 
     /// Returns how many items there are beyond those told.
@@ -139,7 +147,6 @@ pub(super) struct Hurried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Stage;
 
     fn backlog(pending: u64, processing: u64) -> Backlog {
         Backlog { stage: Stage::Fetch, pending, processing, failed: 3, oldest: None }

@@ -9,7 +9,7 @@ fn a_service_call_is_heard_right_and_on_time() {
     let heard: Vec<TrackText> = (0..2)
         .map(|index| {
             let track = recording(&channel("service-call.wav", index));
-            block_on(speech.transcribe(track_job(track))).unwrap()
+            block_on(hear(&speech, track)).unwrap()
         })
         .collect();
     let turns = turns();
@@ -87,7 +87,7 @@ fn silence_noise_hum_and_ringing_give_no_text() {
     for model in std::iter::once("tiny.en-q8_0".to_owned()).chain(base_model()) {
         let speech = Speech::start(Options { model, ..options() }).unwrap();
         for (name, sound) in &sounds {
-            let heard = block_on(speech.transcribe(track_job(recording(sound)))).unwrap();
+            let heard = block_on(hear(&speech, recording(sound))).unwrap();
             assert_eq!(heard.segments, [], "{name}");
             assert_eq!(heard.duration_ms, 60_000);
         }
@@ -137,50 +137,13 @@ fn the_other_partys_echo_is_not_heard_twice() {
     let speech = Speech::start(options()).unwrap();
     let agent = recording(&agent_with_echo());
     let other = recording(&channel("service-call.wav", 1));
-    let alone = track_job(agent.try_clone().unwrap());
-    let alone = block_on(speech.transcribe(alone)).unwrap();
+    let alone = block_on(hear(&speech, agent.try_clone().unwrap())).unwrap();
     assert!(text(&alone.segments).contains("pump station"), "the echo is loud enough to be heard");
-    let job = TrackJob { other: Some(other), ..track_job(agent) };
-    let heard = block_on(speech.transcribe(job)).unwrap();
+    let heard = block_on(hear_beside(&speech, agent, Some(other), "auto")).unwrap();
     let turns = turns();
     let said: Vec<&str> =
         turns.iter().filter(|t| t.speaker == "agent").map(|t| t.text.as_str()).collect();
     let rate = wer(&said.join(" "), &text(&heard.segments));
     println!("with an echo: WER {:.1} %", rate.percent());
     assert!(rate.percent() <= 12.0, "{:#?}", heard.segments);
-}
-
-#[test]
-fn live_looks_hear_each_utterance_once_it_has_ended() {
-    let speech = Speech::start(options()).unwrap();
-    let sound = channel("service-call.wav", 1);
-    let mut part = tempfile::tempfile().unwrap();
-    part.write_all(&wav_header(RateHz::Hz16000, 1, 0)).unwrap();
-    let (mut from_sample, mut segments): (u64, Vec<Segment>) = (0, Vec::new());
-    let mut written = 0;
-    for second in sound.chunks(16_000) {
-        append(&mut part, second);
-        written += second.len() as u64;
-        let job = LiveJob {
-            audio: part.try_clone().unwrap(),
-            from_sample,
-            to_sample: written,
-            language: "auto".to_owned(),
-        };
-        let looked = block_on(speech.live(job)).unwrap();
-        assert!((from_sample..=written).contains(&looked.consumed_to), "{looked:?}");
-        from_sample = looked.consumed_to;
-        segments.extend(looked.segments);
-    }
-    let said: Vec<Turn> = turns().into_iter().filter(|t| t.speaker == "technician").collect();
-    let words: Vec<&str> = said.iter().map(|turn| turn.text.as_str()).collect();
-    let rate = wer(&words.join(" "), &text(&segments));
-    let errors = start_errors(&said, |_| segments.iter().map(|segment| segment.start_ms).collect());
-    println!(
-        "live: WER {:.1} %, starts {:.2} s off at p90",
-        rate.percent(),
-        percentile(&errors, 90)
-    );
-    assert!(rate.percent() <= 15.0, "{segments:#?}");
-    assert!(percentile(&errors, 90) <= 0.5, "{errors:?}");
 }

@@ -27,7 +27,7 @@ fn a_language_is_found_out_and_kept() {
     let speech = Speech::start(Options { model, ..options() }).unwrap();
     for (file, language, said, understood) in SAID {
         let track = recording(&channel(file, 0));
-        let heard = block_on(speech.transcribe(track_job(track))).unwrap();
+        let heard = block_on(hear(&speech, track)).unwrap();
         let rate = wer(said, &text(&heard.segments));
         println!(
             "{file}: {} WER {:.0} %: {}",
@@ -45,7 +45,6 @@ fn a_language_is_found_out_and_kept() {
 fn a_language_that_is_given_is_not_found_out() {
     let Some(model) = base_model() else { return };
     let speech = Speech::start(Options { model, ..options() }).unwrap();
-    let job =
-        TrackJob { language: "es".to_owned(), ..track_job(recording(&channel("spanish.wav", 0))) };
-    assert_eq!(block_on(speech.transcribe(job)).unwrap().language, "es");
+    let spanish = recording(&channel("spanish.wav", 0));
+    assert_eq!(block_on(hear_in(&speech, spanish, "es")).unwrap().language, "es");
 }

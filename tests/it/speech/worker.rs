@@ -24,7 +24,7 @@ fn disturbed(speech: &Speech, disturb: impl Fn(u32)) -> Result<TrackText, Speech
     std::thread::scope(|scope| {
         let job = scope.spawn(|| {
             let track = recording(&channel("service-call.wav", 1));
-            block_on(speech.transcribe(track_job(track)))
+            block_on(hear(speech, track))
         });
         until("a worker at work", || {
             speech.worker_pid().is_some_and(|pid| {
@@ -58,7 +58,7 @@ fn a_killed_worker_costs_one_attempt_and_the_next_job_works() {
     let error = error.unwrap_err();
     assert!(matches!(error, SpeechError::WorkerDied { .. }), "{error}");
     assert!(error.to_string().contains("signal: 9"), "{error}");
-    let heard = block_on(speech.transcribe(track_job(asset("librivox-0880.wav")))).unwrap();
+    let heard = block_on(hear(&speech, asset("librivox-0880.wav"))).unwrap();
     assert!(text(&heard.segments).contains("young man"), "{heard:?}");
 }
 
@@ -85,7 +85,7 @@ fn stopping_does_not_wait_for_the_job() {
 fn an_idle_worker_gives_its_memory_back() {
     let idle = Duration::from_millis(100);
     let speech = Speech::start(Options { idle, ..options() }).unwrap();
-    block_on(speech.transcribe(track_job(asset("librivox-0880.wav")))).unwrap();
+    block_on(hear(&speech, asset("librivox-0880.wav"))).unwrap();
     until("no worker", || speech.worker_pid().is_none());
 }
 
@@ -93,8 +93,7 @@ fn an_idle_worker_gives_its_memory_back() {
 fn what_cannot_be_heard_is_refused_by_its_reason() {
     let ask = |options: Options, audio: File, language: &str| {
         let speech = Speech::start(options).unwrap();
-        let job = TrackJob { audio, other: None, language: language.to_owned() };
-        block_on(speech.transcribe(job)).unwrap_err()
+        block_on(hear_in(&speech, audio, language)).unwrap_err()
     };
     let missing = Options { model_dirs: vec!["/nowhere".into()], ..options() };
     let error = ask(missing, asset("jfk.wav"), "auto");
@@ -137,12 +136,14 @@ fn a_live_look_goes_in_between_the_windows_of_a_track_and_changes_nothing() {
     let long = [sound.as_slice(), &sound, &sound].concat();
     let live = || LiveJob {
         audio: recording(&sound[..16_000 * 11]),
+        track: 1,
         from_sample: 0,
         to_sample: 16_000 * 11,
         language: "auto".to_owned(),
+        guess: false,
     };
     let heard = block_on(async {
-        let mut track = std::pin::pin!(speech.transcribe(track_job(recording(&long))));
+        let mut track = std::pin::pin!(hear(&speech, recording(&long)));
         let mut looks = 0;
         let heard = loop {
             tokio::select! {

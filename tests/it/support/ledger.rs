@@ -40,7 +40,7 @@ pub(crate) struct Track {
     pub(crate) rate_hz: u32,
     pub(crate) part_no: u32,
     pub(crate) path: PathBuf,
-    pub(crate) origin: u64,
+    pub(crate) origin: i64,
     pub(crate) samples: u64,
     pub(crate) size_bytes: u64,
     pub(crate) salvaged: bool,
@@ -80,6 +80,13 @@ impl Ledger {
     pub(crate) fn count(&self, table: &str) -> u64 {
         let sql = format!("select count(*) from {table}");
         self.connection.query_row(&sql, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Says whether a stage, or any, is being worked on.
+    pub(crate) fn is_under_way(&self, stage: Option<&str>) -> bool {
+        let sql = "select exists (select 1 from stages \
+                   where status = 'processing' and (?1 is null or stage = ?1))";
+        self.connection.query_row(sql, [stage], |row| row.get(0)).unwrap_or(false)
     }
 
     /// Reads a call's row, if there is one.

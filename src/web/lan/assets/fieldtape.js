@@ -229,6 +229,9 @@ function markSpoken() {
 
 // ---- words of a call in progress --------------------------------------------------------------
 
+// Below this the words are shown in grey; the same as the appliance's own.
+const DOUBTFUL = 0.5;
+
 const speakers = { agent: "Agent", technician: "Technician" };
 let live = null;
 
@@ -240,6 +243,7 @@ function listenTo(turns) {
   // A new connection begins with all that was said.
   source.addEventListener("open", () => turns.replaceChildren());
   source.addEventListener("segment", (event) => showSegment(turns, JSON.parse(event.data)));
+  source.addEventListener("provisional", (event) => showProvisional(turns, JSON.parse(event.data)));
   source.addEventListener("status", (event) => {
     const { lag_s: lag } = JSON.parse(event.data);
     const behind = lag === null ? null : Math.round(lag);
@@ -257,27 +261,56 @@ function listenTo(turns) {
   });
 }
 
+// What was said stays; a place already told is only told again.
 function showSegment(turns, segment) {
-  const atBottom = innerHeight + scrollY > document.documentElement.scrollHeight - 200;
-  const known = turns.querySelector(`[data-n="${Number(segment.n)}"]`);
-  if (known) {
-    known.textContent = segment.text.trim();
+  const said = turns.querySelector(`[data-n="${Number(segment.n)}"]`);
+  if (!said) {
+    takeBackProvisional(turns, segment.speaker);
+    showLine(turns, segment).dataset.n = segment.n;
+  }
+}
+
+// What a speaker seems to be saying just now, below all that was said.
+function showProvisional(turns, guess) {
+  const shown = turns.querySelector(`.provisional[data-speaker="${CSS.escape(guess.speaker)}"]`);
+  if (shown && guess.text) {
+    shown.textContent = guess.text.trim();
     return;
   }
+  takeBackProvisional(turns, guess.speaker);
+  if (guess.text) {
+    const line = showLine(turns, guess);
+    line.classList.add("provisional");
+    line.dataset.speaker = guess.speaker;
+  }
+}
+
+function takeBackProvisional(turns, speaker) {
+  for (const line of turns.querySelectorAll(`.provisional[data-speaker="${CSS.escape(speaker)}"]`)) {
+    const turn = line.closest(".turn");
+    line.remove();
+    if (!turn.querySelector(".line")) {
+      turn.remove();
+    }
+  }
+}
+
+function showLine(turns, segment) {
+  const atBottom = innerHeight + scrollY > document.documentElement.scrollHeight - 200;
   let turn = turns.lastElementChild;
   if (!turn?.classList.contains(segment.speaker)) {
     turn = newTurn(segment);
     turns.append(turn);
   }
   const line = document.createElement("p");
-  line.className = "line";
+  line.className = segment.confidence < DOUBTFUL ? "line doubtful" : "line";
   line.dir = "auto";
-  line.dataset.n = segment.n;
   line.textContent = segment.text.trim();
   turn.querySelector(".lines").append(line);
   if (atBottom) {
     line.scrollIntoView({ block: "nearest" });
   }
+  return line;
 }
 
 function newTurn(segment) {
@@ -327,7 +360,9 @@ document.addEventListener("change", chooseVoice);
 document.addEventListener("click", (event) => {
   const line = event.target.closest?.("button.line");
   if (line) {
-    playFrom(Number(line.dataset.start));
+    // By keyboard there is no word, only the line.
+    const word = event.target.closest("[data-at]");
+    playFrom(Number(word ? word.dataset.at : line.dataset.start));
   }
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(pollTimer) : poll()));

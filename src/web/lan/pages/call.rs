@@ -8,7 +8,7 @@ use super::conversation::{Conversation, Turn};
 use super::copies::{CopyItem, copies};
 use super::losses::losses;
 use super::{Badge, Frame, Moment, list, words};
-use crate::domain::{Direction, Party, RecordingStatus, StageStatus, WaitingFor};
+use crate::domain::{Direction, Party, RecordingStatus, Stage, StageStatus, WaitingFor};
 use crate::store::{CallDetail, StageRow, TranscriptRow};
 
 /// Pause between two polls of the page while something is under way, and while nothing is.
@@ -63,6 +63,7 @@ impl CallPage {
         frame: Frame,
         detail: &CallDetail,
         transcript: Option<TranscriptRow>,
+        held: Option<String>,
     ) -> Self {
         let call = &detail.call;
         let office = match call.direction {
@@ -71,7 +72,7 @@ impl CallPage {
         };
         let number: String =
             form_urlencoded::byte_serialize(call.technician_address().as_bytes()).collect();
-        let conversation = Conversation::new(detail, transcript);
+        let conversation = Conversation::new(detail, transcript, held.as_deref());
         let losses = losses(detail, conversation.state() == "final");
         Self {
             frame,
@@ -87,7 +88,7 @@ impl CallPage {
             length: words::length(call),
             end: call.end_reason.map(words::end),
             badges: list::badges(call),
-            stages: stages(detail),
+            stages: stages(detail, held),
             remarks: remarks(detail).into_iter().chain(losses).collect(),
             voices: voices(detail),
             sound_state: format!("{}-{}", u8::from(call.parties_swapped), detail.fills.len()),
@@ -113,7 +114,7 @@ fn is_busy(detail: &CallDetail) -> bool {
     detail.call.is_live() || detail.stages.iter().any(undone)
 }
 
-fn stages(detail: &CallDetail) -> Vec<StageItem> {
+fn stages(detail: &CallDetail, held: Option<String>) -> Vec<StageItem> {
     let call = &detail.call;
     let recording = StageItem {
         badge: Badge { stage: "Recording", status: call.recording_status.as_str() },
@@ -124,7 +125,14 @@ fn stages(detail: &CallDetail) -> Vec<StageItem> {
         error: call.last_error.clone().filter(|_| call.recording_status == RecordingStatus::Failed),
     };
     let with_work = detail.stages.iter().filter(|row| row.status != StageStatus::Skipped);
-    std::iter::once(recording).chain(with_work.map(StageItem::new)).collect()
+    let mut stages: Vec<StageItem> =
+        std::iter::once(recording).chain(with_work.map(StageItem::new)).collect();
+    let name = words::stage(Stage::Transcript);
+    let transcript = stages.iter_mut().find(|item| item.badge.stage == name);
+    if let Some(item) = transcript {
+        item.facts.extend(held);
+    }
+    stages
 }
 
 impl StageItem {

@@ -2,10 +2,17 @@
 
 use super::words;
 use crate::domain::{Party, StageStatus};
-use crate::store::{CallDetail, GapRow, SegmentRow, TranscriptRow};
+use crate::store::{CallDetail, GapRow, SegmentRow, TranscriptRow, WordRow};
 
 /// Shorter losses are summed up instead of shown in their place: a bad line has hundreds.
 const GAP_SHOWN_MS: u64 = 1_000;
+
+/// Below this confidence a line is shown in grey: the model gave its words less than even odds. The
+/// script has the same for live lines.
+const CONFIDENCE_DOUBTFUL: f64 = 0.5;
+
+/// So is one that the model held to be nobody's speech, more likely than not.
+const NO_SPEECH_DOUBTFUL: f64 = 0.5;
 
 /// What is shown where the words belong.
 pub(super) enum Conversation {
@@ -29,11 +36,24 @@ pub(super) struct Line {
     pub(super) start_s: String,
     pub(super) end_s: String,
     pub(super) text: String,
+    /// Its words and where each begins, if they make up the text.
+    pub(super) words: Vec<Word>,
+    /// The model was unsure of it.
+    pub(super) doubtful: bool,
+}
+
+pub(super) struct Word {
+    pub(super) start_s: String,
+    pub(super) text: String,
 }
 
 impl Conversation {
-    /// Takes what there is of the words of a call.
-    pub(super) fn new(detail: &CallDetail, transcript: Option<TranscriptRow>) -> Self {
+    /// Takes what there is of the words of a call, and why they are held back if they are.
+    pub(super) fn new(
+        detail: &CallDetail,
+        transcript: Option<TranscriptRow>,
+        held: Option<&str>,
+    ) -> Self {
         let call = &detail.call;
         match (transcript, call.transcript_status) {
             _ if call.is_live() => {
@@ -41,7 +61,7 @@ impl Conversation {
             }
             // A transcript in force stays in view while a better one is made.
             (Some(transcript), _) => Self::told(detail, &transcript),
-            (None, StageStatus::Pending) => Self::Waiting { text: waiting(detail) },
+            (None, StageStatus::Pending) => Self::Waiting { text: waiting(detail, held) },
             (None, StageStatus::Processing | StageStatus::Completed) => Self::Waiting {
                 text: "The call is over. Its words are being written down.".to_owned(),
             },
@@ -85,9 +105,10 @@ impl Conversation {
     }
 }
 
-fn waiting(detail: &CallDetail) -> String {
+fn waiting(detail: &CallDetail, held: Option<&str>) -> String {
     let call = &detail.call;
     match call.waiting_for {
+        None if let Some(why) = held => format!("The call is over. Writing its words down {why}."),
         Some(what) => format!("The call is over. Writing its words down {}.", words::waiting(what)),
         None => "The call is over. Its words are written down next.".to_owned(),
     }
@@ -136,13 +157,26 @@ impl Turn {
 
 impl Line {
     fn new(segment: &SegmentRow) -> Self {
-        let seconds = |ms: u64| format!("{}.{:03}", ms / 1000, ms % 1000);
+        let text = segment.text.trim();
+        let spoken: Vec<&str> = segment.words.iter().map(|word| word.text.as_str()).collect();
+        // Where words are written without spaces they are not taken apart.
+        let is_whole = spoken.join(" ") == text;
+        let words = segment.words.iter().filter(|_| is_whole);
+        let word =
+            |word: &WordRow| Word { start_s: seconds(word.start_ms), text: word.text.clone() };
         Self {
             start_s: seconds(segment.start_ms),
             end_s: seconds(segment.end_ms),
-            text: segment.text.trim().to_owned(),
+            text: text.to_owned(),
+            words: words.map(word).collect(),
+            doubtful: segment.confidence < CONFIDENCE_DOUBTFUL
+                || segment.no_speech_prob > NO_SPEECH_DOUBTFUL,
         }
     }
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
 #[cfg(test)]
@@ -159,6 +193,7 @@ mod tests {
             confidence: 0.9,
             avg_logprob: -0.1,
             no_speech_prob: 0.0,
+            words: Vec::new(),
         }
     }
 
@@ -202,5 +237,32 @@ mod tests {
                 "1:10 1.0 s of the technician never arrived",
             ]
         );
+    }
+
+    #[test]
+    fn a_line_is_doubtful_when_the_model_was_unsure_of_its_words_or_that_anybody_spoke() {
+        let sure = said(Party::Agent, 0, "Hello.");
+        let unsure = SegmentRow { confidence: 0.49, ..sure.clone() };
+        let nobody = SegmentRow { no_speech_prob: 0.6, ..sure.clone() };
+        for (segment, doubtful) in [(sure, false), (unsure, true), (nobody, true)] {
+            assert_eq!(Line::new(&segment).doubtful, doubtful, "{segment:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_taken_apart_where_its_words_make_up_the_text() {
+        let word = |text: &str, start_ms| WordRow {
+            text: text.to_owned(),
+            start_ms,
+            end_ms: start_ms + 200,
+        };
+        let words = vec![word("Good", 420), word("morning.", 1_610)];
+        let spoken = SegmentRow { words, ..said(Party::Agent, 420, "Good morning.") };
+        let line = Line::new(&spoken);
+        let starts: Vec<_> =
+            line.words.iter().map(|w| (w.start_s.as_str(), w.text.as_str())).collect();
+        assert_eq!(starts, [("0.420", "Good"), ("1.610", "morning.")]);
+        let joined = SegmentRow { text: "Goodmorning.".to_owned(), ..spoken };
+        assert!(Line::new(&joined).words.is_empty());
     }
 }

@@ -112,7 +112,7 @@ fn has_failed(call: &Call) -> bool {
 }
 
 fn work(backlog: &Backlog) -> Vec<Work> {
-    let stage = words::stage(backlog.stage).to_lowercase();
+    let stage = words::stage_in_text(backlog.stage);
     let entry = |count: u64, status: StageStatus, what: &str| Work {
         text: format!("{stage}: {count} {what}"),
         failed: status == StageStatus::Failed,
@@ -138,9 +138,7 @@ fn describe(asked: &ListQuery) -> Option<String> {
         parts.push(format!("whose recording is {status}"));
     }
     if let Some(status) = filter.stage_status {
-        let stage = filter
-            .stage
-            .map_or("some stage".to_owned(), |stage| words::stage(stage).to_lowercase());
+        let stage = filter.stage.map_or("some stage".to_owned(), words::stage_in_text);
         parts.push(format!("whose {stage} is {status}"));
     }
     if let Some(from) = filter.from {

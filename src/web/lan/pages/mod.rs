@@ -133,9 +133,11 @@ pub(super) async fn call(
     let no_such_call = || Problem::not_found("There is no such call.");
     let sid = call_sid(&sid).map_err(|_malformed| no_such_call())?;
     let detail = lan.store.call(&sid).await?.ok_or_else(no_such_call)?;
+    lan.schedule.look_at(&sid);
     let transcript = lan.store.transcript(&sid).await?;
+    let held = lan.schedule.held().filter(|_| detail.awaits_its_transcript());
     let frame = Frame::new(&lan.health.borrow());
-    Ok(html(&headers, &call::CallPage::new(frame, &detail, transcript)))
+    Ok(html(&headers, &call::CallPage::new(frame, &detail, transcript, held)))
 }
 
 /// `POST /calls/{call_sid}/retry`: the button on a call's page, with and without script.

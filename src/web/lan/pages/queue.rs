@@ -64,7 +64,7 @@ struct OutageLine {
 
 impl QueuePage {
     pub(super) fn new(frame: Frame, banner: Banner, undone: &Undone) -> Self {
-        let Undone { stages, items, reach, outages, now } = undone;
+        let Undone { stages, items, reach, outages, now, .. } = undone;
         let all_items = undone.left_off() + items.len() as u64;
         let failed = |item: &&QueueItem| item.status == StageStatus::Failed;
         let (given_up, others): (Vec<_>, Vec<_>) = items.iter().partition(failed);
@@ -77,7 +77,10 @@ impl QueuePage {
             frame,
             banner,
             reach: ReachLine::new(reach),
-            stages: stages.iter().map(|work| StageLine::new(work, reach)).collect(),
+            stages: stages
+                .iter()
+                .map(|work| StageLine::new(work, reach, undone.held(work.backlog.stage)))
+                .collect(),
             left_off: all_items - (failed.len() + waiting.len()) as u64,
             failed,
             waiting,
@@ -104,7 +107,7 @@ impl ReachLine {
 }
 
 impl StageLine {
-    fn new(work: &StageWork, reach: &Reach) -> Self {
+    fn new(work: &StageWork, reach: &Reach, held: Option<&str>) -> Self {
         let Backlog { stage, pending, processing, failed, oldest } = work.backlog;
         let counts = [(processing, "under way"), (pending, "waiting"), (failed, "failed")];
         let counts: Vec<String> = counts
@@ -115,6 +118,7 @@ impl StageLine {
         let ahead = pending + processing > 0;
         let drain = match work.drain {
             _ if !ahead => None,
+            _ if let Some(why) = held.filter(|_| pending > 0) => Some(why.to_owned()),
             Some(drain) => Some(format!("about {} to go", lasting(drain))),
             None if reach.is_down() && stage.needs_network() => {
                 Some("goes on when Twilio can be reached".to_owned())

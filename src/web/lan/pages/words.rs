@@ -127,6 +127,13 @@ pub(super) const fn stage(stage: Stage) -> &'static str {
     }
 }
 
+/// A stage's name within a sentence.
+pub(super) fn stage_in_text(stage: Stage) -> String {
+    let mut letters = self::stage(stage).chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
+}
+
 /// Counts things.
 pub(super) fn count(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

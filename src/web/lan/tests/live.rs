@@ -78,13 +78,35 @@ async fn a_viewer_hears_what_was_said_and_what_comes_until_the_end() {
     );
     assert_eq!(viewer.expect("status").await["lag_s"], 0.0);
     office.board.lags(&sid(1), 4.5);
+    office.board.guessed(&sid(1), said("too"));
     office.board.heard(&sid(1), said("two\n\ndata: three"));
     office.board.end(&sid(1));
     assert_eq!(viewer.expect("status").await["lag_s"], 4.5);
+    let guess = viewer.expect("provisional").await;
+    assert_eq!(
+        guess,
+        serde_json::json!({"speaker": "technician", "start_s": 1.5, "end_s": 2.5, "text": "too",
+            "confidence": 0.5})
+    );
     let second = viewer.expect("segment").await;
     assert_eq!((&second["n"], &second["text"]), (&1.into(), &"two\n\ndata: three".into()));
     viewer.expect("end").await;
     assert!(viewer.next().await.is_none());
+}
+
+#[tokio::test]
+async fn one_who_comes_late_sees_what_is_being_said_below_what_was() {
+    let office = Office::new();
+    office.live_call(1).await;
+    office.board.begin(&sid(1));
+    office.board.heard(&sid(1), said("one"));
+    office.board.guessed(&sid(1), said("tw"));
+    let mut viewer = Viewer::new(&office, 1).await;
+    assert_eq!(viewer.expect("segment").await["text"], "one");
+    assert_eq!(viewer.expect("provisional").await["text"], "tw");
+    viewer.expect("status").await;
+    office.board.guessed(&sid(1), said(""));
+    assert_eq!(viewer.expect("provisional").await["text"], "", "taken back");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod queue;
 mod sound;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,7 +26,7 @@ use crate::clock::ManualClock;
 use crate::domain::*;
 use crate::pipeline::Due;
 use crate::store::*;
-use crate::transcribe::LiveBoard;
+use crate::transcribe::{LiveBoard, Machine, Schedule};
 use crate::web::health::{Check, CheckState, Health};
 
 /// An office with a page on a loopback address.
@@ -33,6 +34,8 @@ struct Office {
     folder: tempfile::TempDir,
     store: Store,
     board: LiveBoard,
+    /// How many calls are live, as the schedule is told.
+    live_calls: Arc<AtomicUsize>,
     clock: Arc<ManualClock>,
     health: watch::Sender<Health>,
     state: LanState,
@@ -102,12 +105,23 @@ impl Office {
         let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
         let clock = Arc::new(ManualClock::new(at(3_600_000)));
         let board = LiveBoard::default();
+        let live_calls = Arc::new(AtomicUsize::new(0));
+        let schedule = {
+            let live_calls = Arc::clone(&live_calls);
+            let machine = Machine::new(2, &folder.path().join("machine"));
+            Schedule::new(
+                clock.clone(),
+                machine,
+                Arc::new(move || live_calls.load(Ordering::SeqCst)),
+            )
+        };
         let (health, watched) =
             watch::channel(Health { checks: Vec::new(), ready: true, live_calls: 0 });
         let state = LanState {
             store: store.clone(),
             data_dir: folder.path().to_owned(),
             board: board.clone(),
+            schedule: schedule.clone(),
             clock: clock.clone(),
             due: Due::default(),
             link: None,
@@ -116,7 +130,7 @@ impl Office {
         };
         let page =
             router(state.clone(), Gate::new("127.0.0.1:8080".parse().unwrap(), "depot", &[]));
-        Self { folder, store, board, clock, health, state, page }
+        Self { folder, store, board, live_calls, clock, health, state, page }
     }
 
     async fn ask(&self, request: Request<Body>) -> Answer {
@@ -203,6 +217,7 @@ impl Office {
             confidence: 0.9,
             avg_logprob: -0.105,
             no_speech_prob: 0.0,
+            words: Vec::new(),
         });
         let transcript = TranscriptRow {
             source: TrackSource::Stream,

@@ -145,3 +145,49 @@ async fn a_page_that_is_not_there_is_a_page_all_the_same() {
         assert!(answer.text().contains("Show all calls"));
     }
 }
+
+#[tokio::test]
+async fn a_transcript_that_is_held_back_says_why_wherever_it_is_asked_for() {
+    let office = Office::new();
+    office.finished_call(1).await;
+    let reason = async |path: &str| {
+        let answer = office.get(path).await.json();
+        answer["waiting_reason"].as_str().map(str::to_owned)
+    };
+    let (call, page) = (format!("/api/v1/calls/{}", sid(1)), format!("/calls/{}", sid(1)));
+    assert_eq!(reason(&call).await, None);
+    office.live_calls.store(1, Ordering::SeqCst);
+    let why = "waits while a call is in progress, for this box has 2 cores: 30 min at most";
+    assert_eq!(reason(&call).await.as_deref(), Some(why));
+    let queue = office.get("/api/v1/queue").await.json();
+    let stages = queue["stages"].as_array().unwrap();
+    let transcript = stages.iter().find(|stage| stage["stage"] == "transcript").unwrap();
+    assert_eq!(transcript["waiting_reason"], why);
+    for page in [page.as_str(), "/queue"] {
+        assert!(office.get(page).await.text().contains(why), "{page}");
+    }
+    office.transcribe(&[(Party::Agent, 420, "Hello.")]).await;
+    assert_eq!(reason(&call).await, None, "it is there");
+}
+
+#[tokio::test]
+async fn a_call_that_is_asked_for_is_looked_at() {
+    for path in ["/calls/SID", "/api/v1/calls/SID", "/api/v1/calls/SID/transcript"] {
+        let office = Office::new();
+        office.finished_call(1).await;
+        office.finished_call(2).await;
+        office.get(&path.replace("SID", sid(2).as_str())).await;
+        assert_eq!(office.state.schedule.looked_at(), [sid(2)], "{path}");
+        office.get("/api/v1/calls").await;
+        assert_eq!(office.state.schedule.looked_at(), [sid(2)], "a list is not a look");
+    }
+}
+
+#[tokio::test]
+async fn lines_are_grey_only_where_the_model_was_unsure() {
+    let office = Office::new();
+    office.finished_call(1).await;
+    office.transcribe(&[(Party::Agent, 420, "Hello."), (Party::Technician, 3100, "Hi.")]).await;
+    let page = office.get(&format!("/calls/{}", sid(1))).await;
+    assert!(!page.text().contains("doubtful"));
+}

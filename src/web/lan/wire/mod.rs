@@ -51,6 +51,8 @@ pub(super) struct Call {
     last_error: Option<String>,
     retry_count: u32,
     waiting_for: Option<&'static str>,
+    /// Why its transcript is held back, if it is; in words for a person.
+    waiting_reason: Option<String>,
     next_attempt_at: Option<String>,
     /// Whether a person exchanged the two.
     parties_swapped: bool,
@@ -99,19 +101,19 @@ struct CloudRecording {
     url: Option<String>,
 }
 
-impl From<CallDetail> for Call {
-    fn from(detail: CallDetail) -> Self {
+impl Call {
+    /// Takes a call, and why transcripts are held back if they are.
+    pub(super) fn new(detail: CallDetail, held: Option<String>) -> Self {
+        let waiting_reason = held.filter(|_| detail.awaits_its_transcript());
         let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings } = detail;
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
         let cloud_recordings =
             cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
-        Self { tracks, cloud_recordings, ..Self::bare(call) }
+        Self { waiting_reason, tracks, cloud_recordings, ..Self::bare(call) }
     }
-}
 
-impl Call {
     fn bare(call: store::Call) -> Self {
         Self {
             call_sid: call.call_sid.to_string(),
@@ -131,6 +133,7 @@ impl Call {
             last_error: call.last_error,
             retry_count: call.retry_count,
             waiting_for: call.waiting_for.map(WaitingFor::as_str),
+            waiting_reason: None,
             next_attempt_at: call.next_attempt_at.map(rfc3339),
             parties_swapped: call.parties_swapped,
             tracks: Vec::new(),
@@ -205,8 +208,15 @@ impl CloudRecording {
 /// Something said in a call in progress.
 #[derive(Debug, Serialize)]
 pub(super) struct Live {
-    /// Its place among all that was said; the same again replaces it.
+    /// Its place among all that was said.
     n: usize,
+    #[serde(flatten)]
+    said: Said,
+}
+
+/// Something said, or what somebody seems to be saying.
+#[derive(Debug, Serialize)]
+pub(super) struct Said {
     speaker: &'static str,
     start_s: f64,
     end_s: f64,
@@ -217,8 +227,13 @@ pub(super) struct Live {
 impl Live {
     /// Takes the `n`th thing said.
     pub(super) fn new(n: usize, segment: LiveSegment) -> Self {
+        Self { n, said: segment.into() }
+    }
+}
+
+impl From<LiveSegment> for Said {
+    fn from(segment: LiveSegment) -> Self {
         Self {
-            n,
             speaker: segment.party.as_str(),
             start_s: seconds(segment.start_ms),
             end_s: seconds(segment.end_ms),

@@ -29,7 +29,11 @@ impl Queue {
             live_calls,
             items_left_off: undone.left_off(),
             link: Link::from(&undone.reach),
-            stages: undone.stages.iter().map(QueuedStage::from).collect(),
+            stages: undone
+                .stages
+                .iter()
+                .map(|work| QueuedStage::new(work, undone.held(work.backlog.stage)))
+                .collect(),
             items: undone.items.into_iter().map(Item::from).collect(),
             outages: undone.outages.into_iter().map(|row| Interruption::new(row, now)).collect(),
         }
@@ -66,10 +70,12 @@ struct QueuedStage {
     oldest_at: Option<String>,
     /// `null` while it is not known.
     drain_s: Option<u64>,
+    /// Why it is held back, if it is; in words for a person.
+    waiting_reason: Option<String>,
 }
 
-impl From<&StageWork> for QueuedStage {
-    fn from(work: &StageWork) -> Self {
+impl QueuedStage {
+    fn new(work: &StageWork, held: Option<&str>) -> Self {
         let backlog = &work.backlog;
         Self {
             stage: backlog.stage.as_str(),
@@ -78,6 +84,7 @@ impl From<&StageWork> for QueuedStage {
             failed: backlog.failed,
             oldest_at: backlog.oldest.map(rfc3339),
             drain_s: work.drain.map(|drain| drain.as_secs()),
+            waiting_reason: held.filter(|_| backlog.pending > 0).map(str::to_owned),
         }
     }
 }
