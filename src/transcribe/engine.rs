@@ -24,9 +24,9 @@ const AGAIN_TEMPERATURE: f32 = 0.4;
 /// The encoder's places for a second of sound.
 const PLACES_PER_SECOND: usize = 50;
 
-/// Places beyond the sound, 5 s, and the fewest, 15 s: with half as many words are lost.
-const PLACES_SPARE: usize = 256;
-const PLACES_MIN: usize = 768;
+/// Places beyond the sound, 10 s, and the fewest, 20 s: with half as many words are lost.
+const PLACES_SPARE: usize = 512;
+const PLACES_MIN: usize = 1024;
 
 /// The most places, 28.2 s, a breath more than a window: the memory of a window's work grows with
 /// their square, and the last second's is 7 MB.
