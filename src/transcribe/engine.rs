@@ -29,6 +29,10 @@ const PLACES_PER_SECOND: usize = 50;
 const PLACES_SPARE: usize = 256;
 const PLACES_MIN: usize = 768;
 
+/// The most places, 28.8 s, a breath more than a window: the memory of a window's work grows with
+/// their square, and the last second's is 7 MB.
+const PLACES_MAX: usize = 1440;
+
 /// Places are a multiple of this: the fast matrix kernels take only whole blocks, and at the
 /// model's own 1500 its attention falls out of them (0.93 s a window, at 1488 0.79 s).
 const PLACES_BLOCK: usize = 16;
@@ -189,7 +193,7 @@ impl Engine {
         };
         let wanted = samples * PLACES_PER_SECOND / 16_000 + spare;
         let most = usize::try_from(self.context.n_audio_ctx()).unwrap_or(0);
-        let most = most - most % PLACES_BLOCK;
+        let most = PLACES_MAX.min(most - most % PLACES_BLOCK);
         let places = wanted.max(min).next_multiple_of(PLACES_BLOCK).min(most);
         i32::try_from(places).unwrap_or(0)
     }
