@@ -6,17 +6,20 @@
 //! Not here: what a command does beyond reading its arguments and printing its answer.
 
 mod admin;
+mod bar;
 mod calls;
 mod care;
 mod check_config;
 mod exit;
 mod export;
 mod generate;
+mod model;
 mod output;
 mod queue;
 mod retry;
 mod run;
 mod simulate;
+mod speech;
 mod status;
 mod transcribe;
 
@@ -82,6 +85,9 @@ enum Command {
     Fsck(care::FsckArgs),
     /// Read every file through and compare it with its hash
     Verify(care::VerifyArgs),
+    /// List, fetch and measure speech models
+    #[command(subcommand)]
+    Model(model::Args),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
     /// Print a completion script
@@ -157,7 +163,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context { config: cli.config };
     match cli.command {
         Command::Run => run::run(&context),
-        Command::Transcribe(args) => transcribe::run(args),
+        Command::Transcribe(args) => transcribe::run(&context, args),
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
@@ -167,6 +173,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Restore(args) => care::restore(&context, &args),
         Command::Fsck(args) => care::fsck(&context, &args),
         Command::Verify(args) => care::verify(&context, &args),
+        Command::Model(args) => model::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

@@ -10,6 +10,7 @@ use super::{
     Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
 };
 use crate::domain::RateHz;
+use crate::models::{Language, Mirror, english_only, model_dirs};
 use crate::twilio::door::PublicUrl;
 
 /// Shorter would wear the card out, longer would break the promise.
@@ -29,7 +30,12 @@ pub(super) fn build(
     let twilio = twilio(raw.twilio, environment, problems);
     let archive = archive(raw.archive, environment, problems);
     let recording = recording(&raw.recording, problems, &mut warnings);
-    let transcription = transcription(raw.transcription, environment, problems);
+    let mut transcription = transcription(raw.transcription, server.as_ref(), problems);
+    if let Some(transcription) = &mut transcription {
+        // Set by fieldtape.service.
+        let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
+        transcription.speech_socket = socket.map(PathBuf::from);
+    }
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
@@ -147,7 +153,7 @@ fn rates(rates_hz: &[i64], problems: &mut Problems) -> Option<Vec<RateHz>> {
 
 fn transcription(
     raw: raw::Transcription,
-    environment: &dyn Lookup,
+    server: Option<&Server>,
     problems: &mut Problems,
 ) -> Option<Transcription> {
     let threads = usize::try_from(raw.threads).ok().filter(|threads| *threads <= 64);
@@ -161,16 +167,48 @@ fn transcription(
     if raw.model.is_empty() {
         problems.add("transcription.model", "is empty; write a model's name or a file's path");
     }
+    let mirror = match filled(raw.mirror) {
+        Some(mirror) => problems.keep("transcription.mirror", Mirror::parse(&mirror)),
+        None => Some(Mirror::default()),
+    };
+    let language = problems.keep("transcription.language", Language::or_auto(&raw.language));
+    let live_model = filled(raw.live_model);
+    if let Some(Some(language)) = language {
+        let dirs = model_dirs(server.map(|server| server.data_dir.as_path()));
+        let models = [("model", Some(&raw.model)), ("live_model", live_model.as_ref())];
+        for (key, what) in speaks(language, models, &dirs) {
+            problems.add(key, what);
+        }
+    }
     Some(Transcription {
         model: raw.model,
-        language: Some(raw.language).filter(|language| language != "auto" && !language.is_empty()),
+        live_model,
+        mirror: mirror?,
+        language: language?,
         threads: threads?,
         live: raw.live,
         vocabulary: raw.vocabulary,
         nice: nice?,
-        // Set by fieldtape.service.
-        speech_socket: filled(environment.get("FIELDTAPE_SPEECH_SOCKET")).map(PathBuf::from),
+        speech_socket: None,
     })
+}
+
+/// Tells which of the models set do not know the language.
+fn speaks(
+    language: Language,
+    models: [(&str, Option<&String>); 2],
+    dirs: &[PathBuf],
+) -> Vec<(String, String)> {
+    let set = models.into_iter().filter_map(|(key, model)| Some((key, model?)));
+    set.filter(|(_, model)| !language.is_english() && english_only(model, dirs))
+        .map(|(key, model)| {
+            let what = format!(
+                "{model:?} knows only English, and transcription.language is \"{language}\": choose \
+                 a model without .en in its name (fieldtape model ls), or set language = \"en\""
+            );
+            (format!("transcription.{key}"), what)
+        })
+        .collect()
 }
 
 fn consent(raw: raw::Consent, problems: &mut Problems) -> Option<Consent> {

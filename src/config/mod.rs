@@ -7,6 +7,7 @@
 //! daemon.
 
 mod build;
+mod edit;
 mod lookup;
 mod merge;
 mod outside;
@@ -20,10 +21,12 @@ use std::time::Duration;
 
 use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz};
+use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::Credentials;
 use crate::twilio::signature::{AuthToken, SharedKey};
 
+pub use edit::{EditError, set_models};
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};
 
@@ -156,8 +159,12 @@ pub enum Keep16k {
 pub struct Transcription {
     /// A model's name or the path of its file.
     pub model: String,
-    /// An ISO 639 code; none to have a multilingual model find out.
-    pub language: Option<String>,
+    /// A model's name or the path of its file, for words while people speak; none for the same.
+    pub live_model: Option<String>,
+    /// Where models are fetched from.
+    pub mirror: Mirror,
+    /// The language spoken; none to have a multilingual model find out.
+    pub language: Option<Language>,
     /// Threads of the speech process; 0 is one a core.
     pub threads: usize,
     /// Whether words are shown while people speak.

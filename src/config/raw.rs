@@ -151,8 +151,6 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.twilio_tls", "put a tunnel or reverse proxy in front of twilio_listen"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
     ("twilio.country", "numbers are used as they are written"),
-    ("transcription.mirror", "copy model files into <data_dir>/models by hand"),
-    ("transcription.live_model", "live text is made with transcription.model"),
     ("summary.engine", "calls are not summarised"),
     ("summary.url", "calls are not summarised"),
     ("summary.model", "calls are not summarised"),

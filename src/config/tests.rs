@@ -118,3 +118,26 @@ fn a_file_that_is_no_toml_or_not_there_is_told_by_its_name() {
     let missing = Sources { file: Some("/nowhere.toml".into()), environment: &BTreeMap::new() };
     assert!(Config::load(&missing).unwrap_err().to_string().contains("/nowhere.toml"));
 }
+
+#[test]
+fn a_model_of_english_only_refuses_another_language() {
+    let lines = lines("[transcription]\nlanguage = \"de\"\nlive_model = \"base.en\"\n", &[]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].starts_with("transcription.model: \"tiny.en-q8_0\" knows only English"));
+    assert!(lines[1].starts_with("transcription.live_model: \"base.en\""), "{lines:#?}");
+    let text = "[transcription]\nlanguage = \"German\"\nmodel = \"base-q5_1\"\n";
+    assert_eq!(load(text, &[]).unwrap().transcription.language.unwrap().code(), "de");
+    for language in ["en", "auto", ""] {
+        let text = format!("[transcription]\nlanguage = {language:?}\n");
+        assert!(load(&text, &[]).is_ok(), "{language}");
+    }
+}
+
+#[test]
+fn a_language_or_mirror_that_is_none_is_told() {
+    let text = "[transcription]\nlanguage = \"germn\"\nmirror = \"models.example\"\n";
+    let lines = lines(text, &[]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].starts_with("transcription.mirror: "), "{lines:#?}");
+    assert!(lines[1].contains("did you mean \"de\""), "{lines:#?}");
+}

@@ -31,7 +31,7 @@ fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
         program,
         socket: config.transcription.speech_socket.clone(),
         model: config.transcription.model.clone(),
-        live_model: None,
+        live_model: config.transcription.live_model.clone(),
         model_dirs: model_dirs(config),
         vocabulary: config.transcription.vocabulary.clone(),
         threads: u32::try_from(config.transcription.threads).unwrap_or(0),
@@ -43,12 +43,12 @@ fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
 
 /// Returns where models are looked for, in order.
 pub(super) fn model_dirs(config: &Config) -> Vec<PathBuf> {
-    transcribe::model_dirs(Some(&config.server.data_dir))
+    crate::models::model_dirs(Some(&config.server.data_dir))
 }
 
 /// Returns the language to expect; "auto" leaves it to the model.
 pub(super) fn language(config: &Config) -> String {
-    config.transcription.language.clone().unwrap_or_else(|| "auto".to_owned())
+    config.transcription.language.map_or_else(|| "auto".to_owned(), |language| language.to_string())
 }
 
 /// Tells the room that hears a live call where its sound is.

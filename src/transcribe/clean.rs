@@ -67,20 +67,20 @@ fn bracketed(words: &[Word]) -> Option<usize> {
     words.iter().take(LOOP_WORDS_MAX).enumerate().position(closes).map(|place| place + 1)
 }
 
-/// Takes out the repeats of a loop, all but the first, and returns how many loops there were.
-pub(crate) fn drop_loops(words: &mut Vec<Word>) -> u32 {
-    let mut dropped = 0;
+/// Takes out the repeats of a loop, all but the first, and returns where the loops were.
+pub(crate) fn drop_loops(words: &mut Vec<Word>) -> Vec<usize> {
+    let mut loops = Vec::new();
     let mut place = 0;
     while place < words.len() {
         if let Some((length, repeats)) = loop_at(words, place) {
             words.drain(place + length..place + length * repeats);
-            dropped += 1;
+            loops.push(place);
             place += length;
         } else {
             place += 1;
         }
     }
-    dropped
+    loops
 }
 
 /// Returns the length of the shortest phrase that loops from `place` on, and how often it comes.
@@ -138,7 +138,7 @@ mod tests {
             .collect()
     }
 
-    fn without(text: &str, change: fn(&mut Vec<Word>) -> u32) -> (String, u32) {
+    fn without<T>(text: &str, change: fn(&mut Vec<Word>) -> T) -> (String, T) {
         let mut list = words(text);
         let dropped = change(&mut list);
         (list.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" "), dropped)
@@ -169,11 +169,15 @@ mod tests {
     #[test]
     fn a_phrase_that_loops_is_left_once() {
         for (heard, left, loops) in [
-            ("I don't know. I don't know. I don't know. Right.", "I don't know. Right.", 1),
-            ("Okay. Okay. Okay. Okay. Okay. Okay. Okay.", "Okay.", 1),
-            ("thank you thank you", "thank you thank you", 0),
-            ("Hello? Hello? Hello?", "Hello? Hello? Hello?", 0),
-            ("some words words words words um", "some words words words words um", 0),
+            (
+                "So. I don't know. I don't know. I don't know. Right.",
+                "So. I don't know. Right.",
+                vec![1],
+            ),
+            ("Okay. Okay. Okay. Okay. Okay. Okay. Okay.", "Okay.", vec![0]),
+            ("thank you thank you", "thank you thank you", vec![]),
+            ("Hello? Hello? Hello?", "Hello? Hello? Hello?", vec![]),
+            ("some words words words words um", "some words words words words um", vec![]),
         ] {
             assert_eq!(without(heard, drop_loops), (left.to_owned(), loops), "{heard}");
         }
@@ -182,7 +186,7 @@ mod tests {
     #[test]
     fn digits_may_repeat() {
         let heard = "7 7 7 7 7 7 7 oh oh oh oh oh oh oh";
-        assert_eq!(without(heard, drop_loops), (heard.to_owned(), 0));
+        assert_eq!(without(heard, drop_loops), (heard.to_owned(), vec![]));
     }
 
     #[test]
@@ -193,6 +197,7 @@ mod tests {
             text: text.to_owned(),
             avg_logprob,
             no_speech_prob,
+            words: Vec::new(),
         };
         assert!(!is_doubtful(&segment(-0.3, 0.9, "Yes.")));
         assert!(!is_doubtful(&segment(-1.2, 0.1, "Yes.")));

@@ -69,7 +69,8 @@ mod tests {
 
     fn segment(start_ms: u64, end_ms: u64, text: &str) -> Segment {
         let text = text.to_owned();
-        Segment { start_ms, end_ms, text, avg_logprob: -0.1, no_speech_prob: 0.0 }
+        let words = Vec::new();
+        Segment { start_ms, end_ms, text, avg_logprob: -0.1, no_speech_prob: 0.0, words }
     }
 
     #[test]

@@ -14,29 +14,40 @@ use whisper_rs::{
     WhisperToken, WhisperVadContext, WhisperVadContextParams,
 };
 
-use super::heard::{EngineError, Haste, Heard, Manner, Word};
+use super::heard::{Effort, EngineError, Haste, Heard, Manner, Word};
 use super::spans::FRAME;
 
-/// How much the temperature rises when a window comes out badly: it is heard again at 0.4 and
-/// 0.8, then taken as it is.
-const TEMPERATURE_STEP: f32 = 0.4;
+/// The temperature of a second try, and how many draws it takes the best of.
+const THOROUGH_TEMPERATURE: f32 = 0.4;
+const THOROUGH_DRAWS: i32 = 3;
+
+/// The encoder's places, 50 a second, are a multiple of this: the fast matrix kernels take only
+/// whole blocks, and at the model's own 1500 its attention falls out of them (0.93 s a window, at
+/// 1488 0.79 s). Fewer places, as many as the sound fills, cost words: see `benches/speech.d`.
+const PLACES_BLOCK: i32 = 16;
+
+/// How long a name of the vocabulary seems to have taken: 1.2 s, in the model's ticks of 20 ms.
+const NAME_TICKS: usize = 60;
+
+/// The vocabulary seems to have been said within 28.8 s, over and over if it is long.
+const NAMES_END: usize = 24 * NAME_TICKS;
 
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
 
-/// Samples in one step of the model's look at the sound: 20 ms.
-const SAMPLES_PER_STEP: usize = 320;
+/// Samples in one of the encoder's places: 20 ms.
+const SAMPLES_PER_PLACE: usize = 320;
 
-/// Steps the model looks at beyond the sound, and at least, when it is to be quick. With these
+/// Places the model looks at beyond the sound, and at least, when it is to be quick. With these
 /// tiny.en loses no words, with 64 and none it does.
-const STEPS_AROUND: i32 = 128;
-const STEPS_MIN: i32 = 512;
-
-/// The matrix kernels take whole blocks of so many steps.
-const STEPS_BLOCK: i32 = 64;
+const PLACES_AROUND: i32 = 128;
+const PLACES_MIN: i32 = 512;
 
 /// Layers of the smallest model's encoder.
 const LAYERS_OF_TINY: i32 = 4;
+
+/// The hundredths of a second from one time the model can write to the next.
+const CENTISECONDS_PER_TIME: i64 = 2;
 
 /// A loaded model with its voice detector.
 pub(crate) struct Engine {
@@ -48,6 +59,11 @@ pub(crate) struct Engine {
 impl Engine {
     /// Loads both models from open files.
     pub(crate) fn load(model: &File, detector: &File) -> Result<Self, EngineError> {
+        if let Some(missing) = super::swift::missing() {
+            let error =
+                format!("this processor has no {missing}, without which no speech is heard");
+            return Err(EngineError::Failed(error));
+        }
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false);
@@ -83,21 +99,24 @@ impl Engine {
         &mut self,
         audio: &[f32],
         manner: &Manner<'_>,
+        effort: Effort,
     ) -> Result<Heard, EngineError> {
         let language = self.language(manner.language)?;
         let prompt = self.tokens(manner.prompt);
-        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
+        let draws = if effort == Effort::Quick { 1 } else { THOROUGH_DRAWS };
+        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: draws });
         settings.set_n_threads(i32::try_from(manner.threads).unwrap_or(1).max(1));
         settings.set_language(language.as_deref());
         settings.set_tokens(&prompt);
         settings.set_no_context(true);
         settings.set_token_timestamps(true);
-        settings.set_temperature_inc(match manner.haste {
-            Haste::Guess => 0.0,
-            Haste::None | Haste::Live => TEMPERATURE_STEP,
-        });
-        if manner.haste != Haste::None {
-            settings.set_audio_ctx(self.audio_context(audio.len()));
+        settings.set_audio_ctx(self.places(audio.len(), manner.haste));
+        // One pass over the window and one verdict, ours: see `step::hear`.
+        settings.set_single_segment(true);
+        settings.set_temperature_inc(0.0);
+        settings.set_no_speech_thold(1.0);
+        if effort == Effort::Thorough {
+            settings.set_temperature(THOROUGH_TEMPERATURE);
         }
         settings.set_print_progress(false);
         settings.set_print_realtime(false);
@@ -107,21 +126,24 @@ impl Engine {
             .full(settings, audio)
             .map_err(|error| EngineError::Failed(format!("the speech model failed: {error}")))?;
         let heard_language = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
+        let (words, complete_to) = self.words();
         Ok(Heard {
-            words: self.words(),
+            words,
+            complete_to,
             language: heard_language.or(language.as_deref()).unwrap_or("en").to_owned(),
         })
     }
 
-    /// Returns how much the model is to look at for so many samples, in its own steps of 20 ms; 0
-    /// for all it can. Larger models lose words by looking at less than that.
-    fn audio_context(&self, samples: usize) -> i32 {
+    /// Returns at how many of its places, 20 ms of sound each, the model is to look. In haste they
+    /// are little more than the sound fills; larger models lose words by that.
+    fn places(&self, samples: usize, haste: Haste) -> i32 {
         let all = self.context.n_audio_ctx();
-        let steps = i32::try_from(samples / SAMPLES_PER_STEP).unwrap_or(all);
-        let fitted = steps.saturating_add(STEPS_AROUND).max(STEPS_MIN);
-        let fitted = fitted.saturating_add(STEPS_BLOCK - 1) / STEPS_BLOCK * STEPS_BLOCK;
+        let all = all - all % PLACES_BLOCK;
+        let filled = i32::try_from(samples / SAMPLES_PER_PLACE).unwrap_or(all);
+        let fitted = filled.saturating_add(PLACES_AROUND).max(PLACES_MIN);
+        let fitted = fitted.saturating_add(PLACES_BLOCK - 1) / PLACES_BLOCK * PLACES_BLOCK;
         let is_tiny = self.context.model_n_audio_layer() <= LAYERS_OF_TINY;
-        if is_tiny && fitted < all { fitted } else { 0 }
+        if haste != Haste::None && is_tiny { fitted.min(all) } else { all }
     }
 
     /// Returns the language to ask for, `None` to find it out.
@@ -142,30 +164,47 @@ impl Engine {
         }
     }
 
-    /// Returns the tokens of the vocabulary, as many as half the model's text context takes.
-    fn tokens(&self, prompt: &str) -> Vec<i32> {
+    /// Returns the tokens of the vocabulary, as many as half the model's text context takes. Each
+    /// name stands there as if it had been said by itself, with its times: after a prompt without
+    /// times the model leaves them out too, and words end up in the wrong turn.
+    fn tokens(&self, vocabulary: &str) -> Vec<i32> {
         let tokens_max = usize::try_from(self.context.n_text_ctx() / 2).unwrap_or(0);
-        let text = format!(" {}", prompt.trim()).replace('\0', "");
-        if text.trim().is_empty() {
-            return Vec::new();
+        let first_time = self.context.token_beg();
+        let mut tokens = Vec::new();
+        for (start, name) in (0..NAMES_END).step_by(NAME_TICKS).cycle().zip(vocabulary.lines()) {
+            let text = format!(" {}", name.trim()).replace('\0', "");
+            // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
+            let name = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
+            if tokens.len() + name.len() + 2 > tokens_max {
+                break;
+            }
+            let time = |tick: usize| first_time + i32::try_from(tick).unwrap_or(0);
+            tokens.push(time(start));
+            tokens.extend(name);
+            tokens.push(time(start + NAME_TICKS));
         }
-        // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
-        let mut tokens = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
-        tokens.truncate(tokens_max);
         tokens
     }
 
-    fn words(&self) -> Vec<Word> {
-        let text_end = self.context.token_eot();
+    /// Returns the words, and up to where the model says there are no more.
+    fn words(&self) -> (Vec<Word>, Option<usize>) {
+        let (text_end, times_begin) = (self.context.token_eot(), self.context.token_beg());
         let mut words = Words::default();
-        for (phrase, segment) in self.state.as_iter().enumerate() {
+        let mut complete_to = None;
+        for segment in self.state.as_iter() {
             let no_speech_prob = segment.no_speech_probability();
-            let tokens = (0..segment.n_tokens()).filter_map(|index| segment.get_token(index));
-            for token in tokens.filter(|token| token.token_id() < text_end) {
-                words.push(&token, phrase, no_speech_prob);
+            for token in (0..segment.n_tokens()).filter_map(|index| segment.get_token(index)) {
+                let id = token.token_id();
+                if id < text_end {
+                    words.push(&token, no_speech_prob);
+                } else if id > times_begin {
+                    // A time: it ends a phrase, or begins one.
+                    words.end_phrase();
+                    complete_to = Some(sample(i64::from(id - times_begin) * CENTISECONDS_PER_TIME));
+                }
             }
         }
-        words.finish()
+        (words.finish(), complete_to)
     }
 }
 
@@ -181,14 +220,14 @@ struct Words {
     done: Vec<Word>,
     bytes: Vec<u8>,
     current: Option<Word>,
+    phrase: usize,
 }
 
 impl Words {
-    fn push(&mut self, token: &WhisperToken<'_, '_>, phrase: usize, no_speech_prob: f32) {
+    fn push(&mut self, token: &WhisperToken<'_, '_>, no_speech_prob: f32) {
         let data = token.token_data();
         let bytes = token.to_bytes().unwrap_or_default();
-        let same_phrase = self.current.as_ref().is_some_and(|word| word.phrase == phrase);
-        if bytes.first() == Some(&b' ') || !same_phrase {
+        if bytes.first() == Some(&b' ') {
             self.close();
         }
         self.bytes.extend_from_slice(bytes);
@@ -198,12 +237,17 @@ impl Words {
             end: 0,
             logprob_sum: 0.0,
             tokens: 0,
-            phrase,
+            phrase: self.phrase,
             no_speech_prob,
         });
         word.end = sample(data.t1).max(word.start);
         word.logprob_sum += data.plog;
         word.tokens += 1;
+    }
+
+    fn end_phrase(&mut self) {
+        self.close();
+        self.phrase += 1;
     }
 
     fn close(&mut self) {

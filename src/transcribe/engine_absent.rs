@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::heard::{EngineError, Heard, Manner};
+use super::heard::{Effort, EngineError, Heard, Manner};
 
 /// No engine.
 pub(crate) enum Engine {}
@@ -23,6 +23,7 @@ impl Engine {
         &mut self,
         _audio: &[f32],
         _manner: &Manner<'_>,
+        _effort: Effort,
     ) -> Result<Heard, EngineError> {
         match *self {}
     }

@@ -1,35 +1,44 @@
-//! One file to text, here and now: the body of `fieldtape transcribe FILE`.
+//! Files to text, here and now: the body of `fieldtape transcribe` and `model bench`.
 
 use std::fs::File;
 use std::io::BufReader;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::audio::{RateError, Resampler, WavError, WavReader};
+use crate::clock::Clock;
 use crate::domain::RateHz;
 
 use super::conversation::{Said, merge};
 use super::engine::Engine;
 use super::heard::{EngineError, Haste, Manner};
 use super::models::{ModelError, ModelFiles};
-use super::scan::{AFTER_CALL, PIECE, Scan};
+use super::scan::{AFTER_CALL, LIVE, PIECE, Scan};
 use super::segment::Segment;
+use super::spans::Rules;
 use super::step::hear;
+use super::vocabulary::prompt;
+
+/// What a file is heard with.
+#[derive(Debug, Clone)]
+pub struct Hearing {
+    /// The model, a name or a path.
+    pub model: String,
+    /// Where models are looked for, in order.
+    pub model_dirs: Vec<PathBuf>,
+    /// Threads, 0 for as many as there are cores.
+    pub threads: u32,
+}
 
 /// A file to be heard.
 #[derive(Debug)]
 pub struct FileJob {
     /// Any WAV with one channel or two.
     pub audio: File,
-    /// The model, a name or a path.
-    pub model: String,
-    /// Where models are looked for, in order.
-    pub model_dirs: Vec<PathBuf>,
     /// Two or three letters, or "auto".
     pub language: String,
     /// Names and part numbers to expect.
     pub vocabulary: Vec<String>,
-    /// Threads, 0 for as many as there are cores.
-    pub threads: u32,
     /// Who speaks on which channel; the first name also for a file with one channel.
     pub speakers: [String; 2],
 }
@@ -92,50 +101,130 @@ pub struct Progress {
     pub total_ms: u64,
 }
 
-/// Hears a file in constant memory, in this process.
-pub fn transcribe_file(
-    job: FileJob,
-    mut progress: impl FnMut(Progress),
-) -> Result<FileText, FileError> {
-    let mut reader = WavReader::new(BufReader::new(job.audio))?;
-    if reader.channels() > 2 {
-        return Err(FileError::Channels { channels: reader.channels() });
+/// A model loaded in this process, to hear one file after another.
+pub struct Transcriber {
+    engine: Engine,
+    model: String,
+    threads: u32,
+}
+
+impl Transcriber {
+    /// Loads the model.
+    pub fn load(hearing: &Hearing) -> Result<Self, ModelError> {
+        let files = ModelFiles::find(&hearing.model, &hearing.model_dirs)?;
+        let engine = Engine::load(&files.model, &files.detector)
+            .map_err(|error| ModelError::Corrupt { path: files.path, why: error.to_string() })?;
+        Ok(Self { engine, model: files.name, threads: super::threads(hearing.threads) })
     }
-    let files = ModelFiles::find(&job.model, &job.model_dirs)?;
-    let mut engine = Engine::load(&files.model, &files.detector).map_err(|error| {
-        FileError::Model(ModelError::Corrupt { path: files.path, why: error.to_string() })
-    })?;
-    let (rate_hz, total) = (reader.rate_hz(), reader.frames());
-    let prompt = job.vocabulary.join(", ");
-    let threads = super::threads(job.threads);
-    let mut parties = (job.speakers.into_iter().take(usize::from(reader.channels())))
-        .map(|speaker| Party::new(speaker, rate_hz, &job.language))
-        .collect::<Result<Vec<Party>, FileError>>()?;
-    let as_ms = |frames: u64| frames * 1000 / u64::from(rate_hz);
-    let mut channels = vec![Vec::new(); parties.len()];
-    let mut done = 0;
-    loop {
-        channels.iter_mut().for_each(Vec::clear);
-        let got = reader.read(&mut channels, PIECE)?;
-        for (party, sound) in parties.iter_mut().zip(&channels) {
-            party.take(&mut engine, sound, got == 0)?;
-            party.hear(&mut engine, &prompt, threads)?;
-        }
-        done += got as u64;
-        progress(Progress { heard_ms: as_ms(done), total_ms: as_ms(total) });
-        if got == 0 {
-            break;
-        }
+
+    /// Returns how many threads it uses.
+    pub fn threads(&self) -> u32 {
+        self.threads
     }
-    let language = parties.iter().find_map(|party| party.heard_language.clone());
-    Ok(FileText {
-        dropped: parties.iter().map(|party| party.dropped).sum(),
-        said: merge(parties.into_iter().map(|party| (party.speaker, party.segments))),
-        language: language.unwrap_or(job.language),
-        model: files.name,
-        duration_ms: as_ms(done),
-        truncated: reader.truncated(),
-    })
+
+    /// Hears a file in constant memory.
+    pub fn hear(
+        &mut self,
+        job: FileJob,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<FileText, FileError> {
+        let mut reader = WavReader::new(BufReader::new(job.audio))?;
+        if reader.channels() > 2 {
+            return Err(FileError::Channels { channels: reader.channels() });
+        }
+        let (rate_hz, total) = (reader.rate_hz(), reader.frames());
+        let prompt = prompt(&job.vocabulary);
+        let mut parties = (job.speakers.into_iter().take(usize::from(reader.channels())))
+            .map(|speaker| Party::new(speaker, rate_hz, &job.language, AFTER_CALL))
+            .collect::<Result<Vec<Party>, FileError>>()?;
+        let as_ms = |frames: u64| frames * 1000 / u64::from(rate_hz);
+        let mut channels = vec![Vec::new(); parties.len()];
+        let mut done = 0;
+        loop {
+            channels.iter_mut().for_each(Vec::clear);
+            let got = reader.read(&mut channels, PIECE)?;
+            for (party, sound) in parties.iter_mut().zip(&channels) {
+                party.resample(sound, got == 0);
+            }
+            overhear(&mut parties);
+            for party in &mut parties {
+                party.look(&mut self.engine, got == 0)?;
+                party.hear(&mut self.engine, &prompt, self.threads)?;
+            }
+            done += got as u64;
+            progress(Progress { heard_ms: as_ms(done), total_ms: as_ms(total) });
+            if got == 0 {
+                break;
+            }
+        }
+        let language = parties.iter().find_map(|party| party.heard_language.clone());
+        Ok(FileText {
+            dropped: parties.iter().map(|party| party.dropped).sum(),
+            said: merge(parties.into_iter().map(|party| (party.speaker, party.segments))),
+            language: language.unwrap_or(job.language),
+            model: self.model.clone(),
+            duration_ms: as_ms(done),
+            truncated: reader.truncated(),
+        })
+    }
+
+    /// Hears the beginning of a call as it is heard while it runs: each utterance by itself, soon
+    /// after its end, until there were enough of them.
+    pub fn hear_live(&mut self, audio: File, clock: &dyn Clock) -> Result<LivePace, FileError> {
+        let mut reader = WavReader::new(BufReader::new(audio))?;
+        let second = usize::try_from(reader.rate_hz()).unwrap_or(PIECE);
+        let mut parties = (0..reader.channels())
+            .map(|number| Party::new(number.to_string(), reader.rate_hz(), "auto", LIVE))
+            .collect::<Result<Vec<Party>, FileError>>()?;
+        let mut channels = vec![Vec::new(); parties.len()];
+        let mut pace = LivePace::default();
+        while pace.utterances.len() < UTTERANCES_ENOUGH {
+            channels.iter_mut().for_each(Vec::clear);
+            let got = reader.read(&mut channels, second)?;
+            if got == 0 {
+                break;
+            }
+            pace.call += Duration::from_secs(1);
+            for (party, sound) in parties.iter_mut().zip(&channels) {
+                party.resample(sound, false);
+            }
+            overhear(&mut parties);
+            for party in &mut parties {
+                let (began, known) = (clock.since_boot(), party.segments.len());
+                party.look(&mut self.engine, false)?;
+                party.scan.pause(&mut self.engine)?;
+                party.hear(&mut self.engine, "", self.threads)?;
+                let took = clock.since_boot().saturating_sub(began);
+                pace.work += took;
+                if party.segments.len() > known {
+                    pace.utterances.push(took);
+                }
+            }
+        }
+        Ok(pace)
+    }
+}
+
+/// Utterances after which it is known how long one takes.
+const UTTERANCES_ENOUGH: usize = 8;
+
+/// How hearing a call while it runs went.
+#[derive(Debug, Clone, Default)]
+pub struct LivePace {
+    /// So much of the call was heard.
+    pub call: Duration,
+    /// It took so long altogether.
+    pub work: Duration,
+    /// How long each utterance took.
+    pub utterances: Vec<Duration>,
+}
+
+/// Lets each of two parties know what the other track has, for its echo.
+fn overhear(parties: &mut [Party]) {
+    if let [left, right] = parties {
+        left.scan.overhear(&right.sound);
+        right.scan.overhear(&left.sound);
+    }
 }
 
 /// One speaker being heard.
@@ -152,11 +241,11 @@ struct Party {
 }
 
 impl Party {
-    fn new(speaker: String, rate_hz: u32, language: &str) -> Result<Self, FileError> {
+    fn new(speaker: String, rate_hz: u32, language: &str, rules: Rules) -> Result<Self, FileError> {
         Ok(Self {
             speaker,
             resampler: Resampler::new(rate_hz, RateHz::Hz16000)?,
-            scan: Scan::new(0, AFTER_CALL),
+            scan: Scan::new(0, rules),
             language: language.to_owned(),
             heard_language: None,
             segments: Vec::new(),
@@ -165,12 +254,15 @@ impl Party {
         })
     }
 
-    fn take(&mut self, engine: &mut Engine, sound: &[f32], ended: bool) -> Result<(), FileError> {
+    fn resample(&mut self, sound: &[f32], ended: bool) {
         self.sound.clear();
         self.resampler.push(sound, &mut self.sound);
         if ended {
             self.resampler.finish(&mut self.sound);
         }
+    }
+
+    fn look(&mut self, engine: &mut Engine, ended: bool) -> Result<(), FileError> {
         self.scan.push(engine, &self.sound)?;
         if ended {
             self.scan.finish(engine)?;

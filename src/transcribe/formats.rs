@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::Segment;
 use super::conversation::{Said, turns};
+use super::{Segment, SpokenWord};
 use crate::domain::CallSid;
-use crate::store::{SegmentRow, TranscriptRow};
+use crate::store::{SegmentRow, TranscriptRow, WordRow};
 
 /// How a transcript is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,8 @@ impl FromStr for Format {
 pub struct Transcript<'a> {
     /// The call, if it is one's.
     pub call_sid: Option<&'a str>,
+    /// The file, if it is one's.
+    pub file: Option<&'a str>,
     /// The language.
     pub language: &'a str,
     /// The model that heard it.
@@ -85,6 +87,7 @@ pub fn written(call_sid: &CallSid, row: &TranscriptRow, format: Format) -> Strin
     let said: Vec<Said<String>> = row.segments.iter().map(said).collect();
     let transcript = Transcript {
         call_sid: Some(call_sid.as_str()),
+        file: None,
         language: &row.language,
         model: &row.model,
         source: Some(row.source.as_str()),
@@ -101,8 +104,13 @@ fn said(row: &SegmentRow) -> Said<String> {
         text: row.text.clone(),
         avg_logprob: row.avg_logprob as f32,
         no_speech_prob: row.no_speech_prob as f32,
+        words: row.words.iter().map(word).collect(),
     };
     Said { speaker: row.party.to_string(), segment }
+}
+
+fn word(row: &WordRow) -> SpokenWord {
+    SpokenWord { text: row.text.clone(), start_ms: row.start_ms, end_ms: row.end_ms }
 }
 
 impl Transcript<'_> {
@@ -133,9 +141,11 @@ impl Transcript<'_> {
             end_s: seconds(said.segment.end_ms),
             text: &said.segment.text,
             confidence: hundredths(said.segment.confidence()),
+            words: said.segment.words.iter().map(JsonWord::of).collect(),
         });
         let transcript = JsonTranscript {
             call_sid: self.call_sid,
+            file: self.file,
             language: self.language,
             model: self.model,
             source: self.source,
@@ -174,6 +184,8 @@ impl Transcript<'_> {
 struct JsonTranscript<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     call_sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     language: &'a str,
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,6 +200,21 @@ struct JsonSegment<'a> {
     end_s: f64,
     text: &'a str,
     confidence: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    words: Vec<JsonWord<'a>>,
+}
+
+#[derive(Serialize)]
+struct JsonWord<'a> {
+    text: &'a str,
+    start_s: f64,
+    end_s: f64,
+}
+
+impl<'a> JsonWord<'a> {
+    fn of(word: &'a SpokenWord) -> Self {
+        Self { text: &word.text, start_s: seconds(word.start_ms), end_s: seconds(word.end_ms) }
+    }
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -232,13 +259,21 @@ mod tests {
 
     fn said(speaker: &str, start_ms: u64, end_ms: u64, text: &str) -> Said<String> {
         let text = text.to_owned();
-        let segment = Segment { start_ms, end_ms, text, avg_logprob: -0.1, no_speech_prob: 0.0 };
+        let segment = Segment {
+            start_ms,
+            end_ms,
+            text,
+            avg_logprob: -0.1,
+            no_speech_prob: 0.0,
+            words: Vec::new(),
+        };
         Said { speaker: speaker.to_owned(), segment }
     }
 
     fn written(said: &[Said<String>], format: Format) -> String {
         let transcript = Transcript {
             call_sid: Some("CA0"),
+            file: None,
             language: "en",
             model: "tiny.en-q8_0",
             source: Some("stream"),
@@ -285,6 +320,18 @@ mod tests {
             assert!(out.trim_end().ends_with('x'), "{out}");
         }
         assert_eq!(written(&[said(bad, 0, 1, bad)], Format::Txt).lines().count(), 1);
+    }
+
+    #[test]
+    fn json_tells_when_each_word_was_said() {
+        let mut talk = said("agent", 420, 1100, "Good morning.");
+        let word =
+            |text: &str, start_ms, end_ms| SpokenWord { text: text.to_owned(), start_ms, end_ms };
+        talk.segment.words = vec![word("Good", 420, 700), word("morning.", 700, 1100)];
+        let json = written(&[talk], Format::Json);
+        let words = "\"words\":[{\"text\":\"Good\",\"start_s\":0.42,\"end_s\":0.7},\
+                     {\"text\":\"morning.\",\"start_s\":0.7,\"end_s\":1.1}]";
+        assert!(json.contains(words), "{json}");
     }
 
     #[test]

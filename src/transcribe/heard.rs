@@ -21,7 +21,7 @@ pub(crate) enum EngineError {
 pub(crate) struct Manner<'a> {
     /// Two or three letters, or "auto".
     pub(crate) language: &'a str,
-    /// Words to expect: names, part numbers.
+    /// Names and part numbers to expect, one a line.
     pub(crate) prompt: &'a str,
     /// Threads to use, at least one.
     pub(crate) threads: u32,
@@ -39,6 +39,16 @@ pub(crate) enum Haste {
     Live,
     /// It is heard again in a moment: as [`Haste::Live`], and a bad result stands.
     Guess,
+}
+
+/// How hard to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
+pub(crate) enum Effort {
+    /// The most probable word each time.
+    Quick,
+    /// For what came out badly: a few draws at some temperature, the best one taken.
+    Thorough,
 }
 
 /// A word (or what is written without a space before it), with its time in the window.
@@ -65,6 +75,9 @@ pub(crate) struct Word {
 pub(crate) struct Heard {
     /// The words, in order.
     pub(crate) words: Vec<Word>,
+    /// The sample up to which the model says it has written everything down; none if it does not
+    /// say.
+    pub(crate) complete_to: Option<usize>,
     /// The language they were taken for.
     pub(crate) language: String,
 }

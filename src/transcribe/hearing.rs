@@ -69,10 +69,15 @@ pub(super) struct Hearing<'a> {
 }
 
 impl Hearing<'_> {
-    /// Hears a track, going on where it was cut off.
-    pub(super) async fn track(&self, path: &str, audio: File) -> Result<TrackText, Cut> {
+    /// Hears a track, going on where it was cut off; what of the other party's comes back on it is
+    /// left out.
+    pub(super) async fn track(
+        &self,
+        path: &str,
+        audio: &Arc<File>,
+        other: Option<&Arc<File>>,
+    ) -> Result<TrackText, Cut> {
         let mut text = self.as_kept(path);
-        let audio = Arc::new(audio);
         while !text.finished {
             let gently = match self.schedule.course() {
                 Course::Held { .. } => return Err(Cut::GivesWay),
@@ -83,8 +88,8 @@ impl Hearing<'_> {
                 return Err(Cut::GivesWay);
             }
             let language = text.language.as_deref().unwrap_or(self.language).to_owned();
-            let (audio, from_sample) = (Arc::clone(&audio), text.heard_to);
-            let job = TrackJob { audio, from_sample, language, gently };
+            let (audio, from_sample) = (Arc::clone(audio), text.heard_to);
+            let job = TrackJob { audio, other: other.cloned(), from_sample, language, gently };
             let window = self.speech.window(job).await?;
             self.keep(path, from_sample, window, &mut text).await?;
         }

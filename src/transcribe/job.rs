@@ -48,6 +48,8 @@ pub struct Options {
 pub struct TrackJob {
     /// The WAV: one channel, any rate, complete.
     pub audio: Arc<File>,
+    /// The other party's WAV of the same time, if there is one: its echo is not heard twice.
+    pub other: Option<Arc<File>>,
     /// The 16 kHz sample to begin at: 0, then [`WindowText::consumed_to`] of the window before.
     pub from_sample: u64,
     /// Two or three letters, or "auto".

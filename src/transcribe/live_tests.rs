@@ -26,6 +26,7 @@ fn said(start_ms: u64, text: &str) -> Segment {
         text: text.to_owned(),
         avg_logprob: 0.0,
         no_speech_prob: 0.0,
+        words: Vec::new(),
     }
 }
 
@@ -105,6 +106,7 @@ fn writer(clock: &Arc<crate::clock::ManualClock>) -> LiveWriter<fn() -> Vec<Live
     };
     let options = crate::transcribe::Options {
         program: "/nowhere".into(),
+        socket: None,
         model: "none".to_owned(),
         live_model: None,
         model_dirs: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! [`Speech`] is the daemon's handle; behind it a child process ([`worker`]) runs the engine,
 //! window by window, so that the worst it can do costs one window of one track and a live track
-//! waits for one window at most. [`Schedule`] says whose turn it is. [`transcribe_file`] does the same for one file in this process.
+//! waits for one window at most. [`Schedule`] says whose turn it is. [`Transcriber`] does the same
+//! for files in this process.
 //!
 //! Invariant: a segment's times lie within the speech it belongs to, on the timeline of its
 //! track, and silence gives no text. The worker opens nothing; what it hears comes to it as an
@@ -14,6 +15,7 @@ mod board;
 mod child;
 mod clean;
 mod conversation;
+mod echo;
 #[cfg(feature = "whisper")]
 mod engine;
 #[cfg(not(feature = "whisper"))]
@@ -39,6 +41,7 @@ mod speech;
 mod step;
 mod swift;
 mod track;
+mod vocabulary;
 mod window;
 mod wire;
 mod work;
@@ -46,14 +49,14 @@ pub mod worker;
 
 pub use board::{LiveBoard, LiveEvent, LiveSegment, LiveView};
 pub use conversation::{Said, Turn, merge, turns};
-pub use file::{FileError, FileJob, FileText, Progress, transcribe_file};
+pub use file::{FileError, FileJob, FileText, Hearing, LivePace, Progress, Transcriber};
 pub use formats::{BadFormat, Format, Transcript, written};
 pub use job::{IDLE, LiveJob, Options, PATIENCE, SpeechError, TrackJob};
 pub use live::{LiveSource, LiveTrackSource, LiveWriter};
 pub use machine::Machine;
-pub use models::{DETECTOR_FILE, ModelError, ModelFiles, model_dirs};
+pub use models::{ModelError, ModelFiles};
 pub use schedule::{LiveCalls, Schedule};
-pub use segment::{LiveText, Segment, WindowText};
+pub use segment::{LiveText, Segment, SpokenWord, WindowText};
 pub use speech::Speech;
 pub use work::{TranscriptWork, TranscriptWorkOptions};
 

@@ -5,8 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-/// The voice detector's file, which lies beside the models.
-pub const DETECTOR_FILE: &str = "ggml-silero-v6.2.3.bin";
+use crate::models::{DETECTOR, file_name};
 
 /// How a ggml file begins.
 const MAGIC: [u8; 4] = *b"lmgg";
@@ -15,7 +14,7 @@ const MAGIC: [u8; 4] = *b"lmgg";
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// It is nowhere.
-    #[error("no speech model at {}: copy it to one of these, or set transcription.model to where it is", Places(.looked_at))]
+    #[error("no speech model at {}: fieldtape model fetch brings one, or set transcription.model to where it is", Places(.looked_at))]
     Missing {
         /// Every file looked for.
         looked_at: Vec<PathBuf>,
@@ -73,29 +72,14 @@ impl ModelFiles {
         let (path, model) = if is_path {
             open_first([given.to_owned()])?
         } else {
-            open_first(dirs.iter().map(|dir| dir.join(format!("ggml-{name}.bin"))))?
+            open_first(dirs.iter().map(|dir| dir.join(file_name(name))))?
         };
         let beside = path.parent().map(Path::to_owned);
         let (_, detector) =
-            open_first(beside.iter().chain(dirs).map(|dir| dir.join(DETECTOR_FILE)))?;
+            open_first(beside.iter().chain(dirs).map(|dir| dir.join(DETECTOR.file_name())))?;
         let name = if is_path { name_of(&path) } else { name.to_owned() };
         Ok(Self { name, path, model, detector })
     }
-}
-
-/// Lists where models are looked for: the data folder, beside the program, the system's folder,
-/// and the folder the program was started in.
-pub fn model_dirs(data_dir: Option<&Path>) -> Vec<PathBuf> {
-    // A program that cannot say where it is has one place fewer.
-    let beside = std::env::current_exe()
-        .ok()
-        .and_then(|program| Some(program.parent()?.parent()?.join("share/fieldtape/models")));
-    data_dir
-        .map(|folder| folder.join("models"))
-        .into_iter()
-        .chain(beside)
-        .chain([PathBuf::from("/usr/share/fieldtape/models"), PathBuf::from("models")])
-        .collect()
 }
 
 /// Opens the first of `paths` that exists, and sees that it is a ggml file.
@@ -137,7 +121,7 @@ mod tests {
     fn a_model_is_found_by_name_in_the_first_place_that_has_it_and_by_path() {
         let (empty, full) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         put(full.path(), "ggml-tiny.en-q8_0.bin", b"lmgg...");
-        put(full.path(), DETECTOR_FILE, b"lmgg...");
+        put(full.path(), &DETECTOR.file_name(), b"lmgg...");
         let dirs = [empty.path().to_owned(), full.path().to_owned()];
         let found = ModelFiles::find("tiny.en-q8_0", &dirs).unwrap();
         assert_eq!(found.path, full.path().join("ggml-tiny.en-q8_0.bin"));
@@ -149,7 +133,7 @@ mod tests {
     fn a_missing_model_names_every_place_looked_at_and_what_to_do() {
         let dirs = [PathBuf::from("/nowhere/a"), PathBuf::from("/nowhere/b")];
         let message = ModelFiles::find("base", &dirs).unwrap_err().to_string();
-        for part in ["/nowhere/a/ggml-base.bin", "/nowhere/b/ggml-base.bin", "copy it"] {
+        for part in ["/nowhere/a/ggml-base.bin", "/nowhere/b/ggml-base.bin", "model fetch"] {
             assert!(message.contains(part), "{message}");
         }
     }
@@ -161,6 +145,25 @@ mod tests {
             put(dir.path(), "ggml-base.bin", content);
             let error = ModelFiles::find("base", &[dir.path().to_owned()]).unwrap_err();
             assert!(matches!(error, ModelError::Corrupt { .. }), "{error}");
+        }
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "whisper")]
+mod tests_with_engine {
+    use crate::models::Language;
+
+    #[test]
+    fn the_engine_knows_the_same_languages_by_the_same_names() {
+        assert_eq!(
+            Language::all().count(),
+            usize::try_from(whisper_rs::get_lang_max_id()).unwrap() + 1
+        );
+        for language in Language::all() {
+            let id = whisper_rs::get_lang_id(language.code()).unwrap();
+            assert_eq!(whisper_rs::get_lang_str(id), Some(language.code()));
+            assert_eq!(whisper_rs::get_lang_str_full(id), Some(language.name()));
         }
     }
 }

@@ -7,8 +7,8 @@
 
 use super::clean;
 use super::heard::Word;
-use super::segment::Segment;
-use super::window::{Piece, Window};
+use super::segment::{STOPS, Segment, SpokenWord};
+use super::window::Piece;
 
 /// What a break costs, in seconds of distance, by what stands before it.
 const BREAK_AT_PHRASE: f32 = 0.0;
@@ -23,23 +23,32 @@ const MUTE_MAX: f32 = 1.0;
 /// A segment longer than this is divided where a sentence ends: 12 s.
 const SEGMENT_SAMPLES_MAX: u64 = 12 * 16_000;
 
-/// Makes segments of what was heard in `window`; returns also how many were dropped as doubtful.
-pub(crate) fn place(words: &[Word], window: &Window) -> (Vec<Segment>, u32) {
-    let chosen = assign(words, &window.pieces);
-    let mut segments = Vec::new();
-    let mut dropped = 0;
-    for (index, piece) in window.pieces.iter().enumerate() {
+/// What was heard in one piece.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Placed {
+    /// Where.
+    pub(crate) piece: Piece,
+    /// What.
+    pub(crate) segments: Vec<Segment>,
+    /// How much of it was too doubtful, or a loop.
+    pub(crate) doubtful: u32,
+}
+
+/// Makes segments of what was heard in each of `pieces`. `loops` are the words in which a loop was
+/// cut short.
+pub(crate) fn place(words: &[Word], loops: &[usize], pieces: &[Piece]) -> Vec<Placed> {
+    let chosen = assign(words, pieces);
+    let heard = |(index, piece): (usize, &Piece)| {
         let first = chosen.partition_point(|&piece| piece < index);
         let after = chosen.partition_point(|&piece| piece <= index);
-        for segment in divide(words.get(first..after).unwrap_or_default(), piece) {
-            if clean::is_doubtful(&segment) {
-                dropped += 1;
-            } else {
-                segments.push(segment);
-            }
-        }
-    }
-    (segments, dropped)
+        let mut segments = divide(words.get(first..after).unwrap_or_default(), piece);
+        let looped = loops.iter().filter(|word| (first..after).contains(word)).count();
+        let all = segments.len();
+        segments.retain(|segment| !clean::is_doubtful(segment));
+        let doubtful = u32::try_from(looped + all - segments.len()).unwrap_or(u32::MAX);
+        Placed { piece: *piece, segments, doubtful }
+    };
+    pieces.iter().enumerate().map(heard).collect()
 }
 
 /// Returns for each word the index of its piece, never falling.
@@ -110,7 +119,7 @@ fn break_cost(before: &Word, after: &Word) -> f32 {
 }
 
 fn ends_sentence(word: &Word) -> bool {
-    word.text.ends_with(['.', '?', '!', '…', '。', '？', '！'])
+    word.text.ends_with(STOPS)
 }
 
 fn distance(word: &Word, piece: &Piece) -> f32 {
@@ -145,7 +154,7 @@ fn divide(words: &[Word], piece: &Piece) -> Vec<Segment> {
             let end =
                 if index == last { piece.speech.end } else { piece.on_track(end.end).max(start) };
             floor = end;
-            Some(segment(part, start, end))
+            Some(segment(part, piece, start, end))
         })
         .collect()
 }
@@ -167,7 +176,7 @@ fn sentence_break(words: &[Word], piece: &Piece) -> Option<usize> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a segment has fewer than 2^24 tokens")]
-fn segment(words: &[Word], start: u64, end: u64) -> Segment {
+fn segment(words: &[Word], piece: &Piece, start: u64, end: u64) -> Segment {
     let tokens: u32 = words.iter().map(|word| word.tokens).sum();
     let logprob_sum: f32 = words.iter().map(|word| word.logprob_sum).sum();
     let text: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
@@ -177,7 +186,19 @@ fn segment(words: &[Word], start: u64, end: u64) -> Segment {
         text: text.join(" "),
         avg_logprob: logprob_sum / tokens.max(1) as f32,
         no_speech_prob: words.first().map_or(0.0, |word| word.no_speech_prob),
+        words: spoken(words, piece, start, end),
     }
+}
+
+/// Puts words on the track, in order and within their segment.
+fn spoken(words: &[Word], piece: &Piece, start: u64, end: u64) -> Vec<SpokenWord> {
+    let mut floor = start;
+    let mut put = |word: &Word| {
+        let start = piece.on_track(word.start).clamp(floor, end);
+        floor = piece.on_track(word.end).clamp(start, end);
+        SpokenWord { text: word.text.clone(), start_ms: start / 16, end_ms: floor / 16 }
+    };
+    words.iter().map(&mut put).collect()
 }
 
 #[cfg(test)]
@@ -189,7 +210,7 @@ fn segment(words: &[Word], start: u64, end: u64) -> Segment {
 )]
 mod tests {
     use super::super::spans::Span;
-    use super::super::window::{PAD, Utterance};
+    use super::super::window::{PAD, Utterance, Window};
     use super::*;
 
     /// A window of utterances given by their speech, in seconds of the track.
@@ -230,10 +251,14 @@ mod tests {
         list
     }
 
+    fn segments(placed: Vec<Placed>) -> Vec<Segment> {
+        placed.into_iter().flat_map(|placed| placed.segments).collect()
+    }
+
     fn placed(words: &[Word], window: &Window) -> Vec<(u64, u64, String)> {
-        let (segments, dropped) = place(words, window);
-        assert_eq!(dropped, 0);
-        segments.into_iter().map(|s| (s.start_ms, s.end_ms, s.text)).collect()
+        let placed = place(words, &[], &window.pieces);
+        assert!(placed.iter().all(|placed| placed.doubtful == 0));
+        segments(placed).into_iter().map(|s| (s.start_ms, s.end_ms, s.text)).collect()
     }
 
     #[test]
@@ -277,14 +302,44 @@ mod tests {
 
     #[test]
     fn confidence_is_over_tokens() {
-        let (segments, _) = place(&words("Yes.", 0.3, 0.5), &window(&[(1, 2)]));
+        let segments = segments(place(&words("Yes.", 0.3, 0.5), &[], &window(&[(1, 2)]).pieces));
         assert!((segments[0].avg_logprob + 0.1).abs() < 1e-6);
         assert!((segments[0].confidence() - (-0.1_f32).exp()).abs() < 1e-6);
     }
 
     #[test]
     fn nothing_heard_is_no_segment() {
-        assert_eq!(place(&[], &window(&[(1, 2)])).0, []);
-        assert_eq!(place(&[], &Window::default()).0, []);
+        assert_eq!(segments(place(&[], &[], &window(&[(1, 2)]).pieces)), []);
+        assert_eq!(place(&[], &[], &[]), []);
+    }
+
+    #[test]
+    fn each_word_has_its_time_within_its_segment() {
+        let window = window(&[(10, 12), (30, 32)]);
+        let heard = words("That looks good. Thank you. Goodbye.", 0.3, 0.7);
+        let segments = segments(place(&heard, &[], &window.pieces));
+        let times = |segment: &Segment| -> Vec<(u64, u64)> {
+            segment.words.iter().map(|word| (word.start_ms, word.end_ms)).collect()
+        };
+        assert_eq!(times(&segments[0]), [(10_050, 10_750), (10_750, 11_450), (11_450, 12_000)]);
+        for segment in &segments {
+            let text: Vec<_> = segment.words.iter().map(|word| word.text.as_str()).collect();
+            assert_eq!(text.join(" "), segment.text);
+            assert!(times(segment).windows(2).all(|pair| pair[0].1 <= pair[1].0));
+            assert!(segment.words.iter().all(|word| word.end_ms <= segment.end_ms));
+        }
+    }
+
+    #[test]
+    fn what_is_doubtful_or_loops_is_told_by_the_speech_it_is_in() {
+        let window = window(&[(10, 12), (30, 32)]);
+        let mut heard = words("That looks good. Thank you. Goodbye.", 0.3, 0.7);
+        for placed in [place(&heard, &[4], &window.pieces)] {
+            assert_eq!(placed.iter().map(|p| p.doubtful).collect::<Vec<_>>(), [0, 1]);
+        }
+        heard.iter_mut().take(3).for_each(|word| word.logprob_sum = -9.0);
+        let placed = place(&heard, &[], &window.pieces);
+        assert_eq!(placed.iter().map(|p| p.doubtful).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(placed[0].segments, []);
     }
 }

@@ -4,7 +4,9 @@
 //! piece that waits for the detector (28 s + 29 s + 10 s of floats, 4.3 MB).
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
+use super::echo::Echo;
 use super::engine::Engine;
 use super::heard::EngineError;
 use super::spans::{FRAME, Frame, OpenSince, Rules, Span, SpanFinder};
@@ -16,9 +18,13 @@ const WARM_UP_FRAMES: usize = 31;
 /// Samples given to the detector at once. The warm-up is a tenth of it.
 pub(crate) const PIECE: usize = 312 * FRAME;
 
-/// After the call: 480 ms of silence end an utterance, and 28 s are the longest (a window less
-/// two pads).
-pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 15, longest_frames: 875 };
+/// Sound fainter than this has no words in it: -66 dB of full scale, the two lowest steps of
+/// mu-law. The detector is spared it, which is most of a listening party's digital silence.
+const FAINT: f32 = 2.5e-7;
+
+/// After the call: 320 ms of silence end an utterance, so that windows can be filled to the brim,
+/// and 28 s are the longest (a window less two pads).
+pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 875 };
 
 /// While the call runs: 600 ms, for a pause may still be one of thought, and 12 s, for somebody
 /// is waiting.
@@ -36,6 +42,8 @@ pub(crate) struct Scan {
     /// Sound that an utterance may still need, from sample `kept_from` on.
     kept: VecDeque<f32>,
     kept_from: u64,
+    /// What of it is the other party's voice.
+    echo: Echo,
     window: Window,
     full: VecDeque<Window>,
 }
@@ -56,9 +64,16 @@ impl Scan {
             warm_up: Vec::new(),
             kept: VecDeque::new(),
             kept_from: position,
+            echo: Echo::default(),
             window: Window::default(),
             full: VecDeque::new(),
         }
+    }
+
+    /// Takes the other track's sound of the time that is pushed next, so that its echo is not
+    /// taken for speech.
+    pub(crate) fn overhear(&mut self, other: &[f32]) {
+        self.echo.listen(other);
     }
 
     /// Takes the next sound.
@@ -153,29 +168,35 @@ impl Scan {
         let whole = self.waiting.len() - self.waiting.len() % FRAME;
         let left = self.waiting.split_off(whole);
         let sound = std::mem::replace(&mut self.waiting, left);
-        let deaf = self.warm_up.len();
+        let echoes = self.echo.frames(&sound);
+        let energies: Vec<f32> = sound.chunks_exact(FRAME).map(energy).collect();
+        let audible = energies.iter().zip(echoes).map(|(energy, echo)| *energy > FAINT && !echo);
+        let deaf = self.warm_up.len() / FRAME;
         let mut heard = std::mem::take(&mut self.warm_up);
         heard.extend_from_slice(&sound);
-        let probabilities = engine.speech(&heard)?;
-        let frames = sound.chunks_exact(FRAME);
-        for (frame, speech) in frames.zip(probabilities.into_iter().skip(deaf / FRAME)) {
-            self.take(frame, speech);
+        let mut speech = vec![0.0; energies.len()];
+        for stretch in stretches(&audible.collect::<Vec<bool>>()) {
+            let begin = (deaf + stretch.start).saturating_sub(WARM_UP_FRAMES);
+            let end = deaf + stretch.end;
+            let sound = heard.get(begin * FRAME..end * FRAME).unwrap_or_default();
+            let found = engine.speech(sound)?.into_iter().skip(deaf + stretch.start - begin);
+            let places = speech.iter_mut().skip(stretch.start);
+            places.zip(found).for_each(|(place, found)| *place = found);
+        }
+        for ((frame, energy), speech) in sound.chunks_exact(FRAME).zip(energies).zip(speech) {
+            self.take(frame, Frame { speech, energy });
         }
         heard.drain(..heard.len().saturating_sub(WARM_UP_FRAMES * FRAME));
         self.warm_up = heard;
         Ok(())
     }
 
-    fn take(&mut self, frame: &[f32], speech: f32) {
-        self.kept.extend(frame);
+    fn take(&mut self, sound: &[f32], frame: Frame) {
+        self.kept.extend(sound);
         if self.finder.position() + FRAME as u64 <= self.from {
             self.finder.skip(1);
-        } else {
-            #[expect(clippy::cast_precision_loss, reason = "512 is exact")]
-            let energy = frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32;
-            if let Some(span) = self.finder.push(Frame { speech, energy }) {
-                self.utter(span);
-            }
+        } else if let Some(span) = self.finder.push(frame) {
+            self.utter(span);
         }
         self.forget(self.unsettled_from());
     }
@@ -219,5 +240,39 @@ impl Scan {
         let gone = usize::try_from(up_to.saturating_sub(self.kept_from)).unwrap_or(0);
         self.kept.drain(..gone.min(self.kept.len()));
         self.kept_from = self.kept_from.max(up_to);
+    }
+}
+
+/// Returns the stretches in which something is audible. A gap that the detector would hear anyway,
+/// to warm up for what follows, divides none.
+fn stretches(audible: &[bool]) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (frame, _) in audible.iter().enumerate().filter(|(_, audible)| **audible) {
+        match found.last_mut() {
+            Some(last) if frame - last.end <= WARM_UP_FRAMES => last.end = frame + 1,
+            _ => found.push(frame..frame + 1),
+        }
+    }
+    found
+}
+
+/// Returns a frame's mean square.
+#[expect(clippy::cast_precision_loss, reason = "512 is exact")]
+fn energy(frame: &[f32]) -> f32 {
+    frame.iter().map(|sample| sample * sample).sum::<f32>() / FRAME as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_audible_is_looked_at_in_stretches_with_a_warm_up_between() {
+        let mut audible = vec![false; 200];
+        for frame in [10, 11, 40, 100, 199] {
+            audible[frame] = true;
+        }
+        assert_eq!(stretches(&audible), [10..41, 100..101, 199..200]);
+        assert!(stretches(&[false; 10]).is_empty());
     }
 }

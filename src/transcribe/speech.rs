@@ -18,6 +18,7 @@ use super::machine::Machine;
 use super::models::{ModelError, ModelFiles};
 use super::queue::{Next, Queue, Running};
 use super::segment::{LiveText, WindowText};
+use super::vocabulary::prompt;
 use super::wire::{Answer, Fault, LookRequest, Request, Slot, StepRequest};
 
 type Reply<T> = oneshot::Sender<Result<T, SpeechError>>;
@@ -64,7 +65,7 @@ impl Speech {
         };
         let model = hearing::stamp(&files.model).map_err(unreadable)?;
         let detector = hearing::stamp(&files.detector).map_err(unreadable)?;
-        let (name, vocabulary) = (&files.name, self.options.vocabulary.join(", "));
+        let (name, vocabulary) = (&files.name, prompt(&self.options.vocabulary));
         let version = env!("CARGO_PKG_VERSION");
         Ok(format!("fieldtape {version}; {name} {model}; {detector}; {vocabulary}"))
     }
@@ -153,10 +154,10 @@ impl Engine {
             to: job.to_sample,
             guess: job.guess,
             language: job.language,
-            prompt: self.prompt(),
+            prompt: prompt(&self.options.vocabulary),
             threads: self.threads(Machine::threads_at_once),
         };
-        match self.work(slot, &Request::Look(request), &job.audio)? {
+        match self.work(slot, &Request::Look(request), &[&job.audio])? {
             (Answer::Look(answer), _) => Ok(LiveText {
                 segments: answer.segments,
                 guess: answer.guess,
@@ -181,11 +182,13 @@ impl Engine {
         let request = StepRequest {
             from: job.from_sample,
             language: job.language,
-            prompt: self.prompt(),
+            prompt: prompt(&self.options.vocabulary),
             threads,
             gently: job.gently,
         };
-        match self.work(Slot::Track, &Request::Step(request), &job.audio)? {
+        let files: Vec<&File> =
+            std::iter::once(&job.audio).chain(&job.other).map(|file| &**file).collect();
+        match self.work(Slot::Track, &Request::Step(request), &files)? {
             (Answer::Step(answer), _)
                 if !answer.finished && answer.consumed_to <= job.from_sample =>
             {
@@ -203,10 +206,6 @@ impl Engine {
         }
     }
 
-    fn prompt(&self) -> String {
-        self.options.vocabulary.join(", ")
-    }
-
     fn threads(&self, to_be_had: fn(&Machine) -> usize) -> u32 {
         super::threads_of(self.options.threads, to_be_had(&self.machine))
     }
@@ -216,10 +215,10 @@ impl Engine {
         &mut self,
         slot: Slot,
         request: &Request,
-        audio: &File,
+        files: &[&File],
     ) -> Result<(Answer, String), SpeechError> {
         let model = self.load(slot)?;
-        Ok((self.ask(request, &[audio])?, model))
+        Ok((self.ask(request, files)?, model))
     }
 
     /// Sees that the slot's model is loaded, and returns its name.

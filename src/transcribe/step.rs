@@ -7,10 +7,10 @@ use std::fs::File;
 
 use super::clean;
 use super::engine::Engine;
-use super::heard::{EngineError, Manner};
-use super::place::place;
+use super::heard::{Effort, EngineError, Haste, Manner};
+use super::place::{Placed, place};
 use super::scan::{AFTER_CALL, PIECE, Scan};
-use super::segment::Segment;
+use super::segment::{Segment, joined};
 use super::spans::RATE_HZ;
 use super::track::{Track, TrackError};
 use super::window::Window;
@@ -18,6 +18,13 @@ use super::window::Window;
 /// The most sound one step looks at: 2 minutes, some 2 s of work on a slow box (0.33 s measured
 /// on a fast one), so that a silent track too gives way to a live one.
 const STEP_SAMPLES_MAX: u64 = 120 * RATE_HZ;
+
+/// The model now and then stops before a window's end. If so much speech is left, 1 s, it is heard
+/// by itself; less is the last syllable or a breath.
+const REST_SAMPLES_MIN: u64 = RATE_HZ;
+
+/// The most passes over what is left of a window; three were never needed.
+const PASSES_MAX: usize = 4;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +52,25 @@ pub(crate) struct Step {
     pub(crate) language: Option<String>,
 }
 
+/// The files a step is about.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// The party's own.
+    pub(crate) own: File,
+    /// The other party's, of the same time: what of it comes back on the own track is not heard.
+    pub(crate) other: Option<File>,
+}
+
 /// Does one step of a finished file from sample `from` on.
 pub(crate) fn step(
     engine: &mut Engine,
-    audio: File,
+    files: Files,
     from: u64,
     manner: &Manner<'_>,
 ) -> Result<Step, StepError> {
     let begin = Scan::begins_at(from);
-    let mut track = Track::whole(audio, begin)?;
+    let mut track = Track::whole(files.own, begin)?;
+    let mut other = files.other.map(|file| Track::whole(file, begin)).transpose()?;
     let samples = track.samples(begin);
     let mut scan = Scan::new(from, AFTER_CALL);
     let mut sound = Vec::with_capacity(PIECE);
@@ -68,6 +85,10 @@ pub(crate) fn step(
         }
         if far || ended {
             break Window::default();
+        }
+        if let Some(other) = &mut other {
+            other.read(&mut sound, PIECE)?;
+            scan.overhear(&sound);
         }
         track.read(&mut sound, PIECE)?;
         ended = sound.is_empty();
@@ -99,17 +120,71 @@ pub(crate) struct Text {
 }
 
 /// Hears a window: words, cleaned and put on the speech they belong to.
+///
+/// What comes out badly is heard once more by itself, with more effort; what comes out badly then
+/// too is dropped, and counted. A guess is heard once.
 pub(crate) fn hear(
     engine: &mut Engine,
     window: &Window,
     manner: &Manner<'_>,
 ) -> Result<Text, EngineError> {
-    if window.pieces.is_empty() {
-        return Ok(Text { segments: Vec::new(), dropped: 0, language: None });
+    let mut text = Text { segments: Vec::new(), dropped: 0, language: None };
+    let mut again = Window::default();
+    let mut rest = None;
+    let guess = manner.haste == Haste::Guess;
+    for _ in 0..if guess { 1 } else { PASSES_MAX } {
+        let window = rest.as_ref().unwrap_or(window);
+        if window.pieces.is_empty() {
+            break;
+        }
+        let pass = listen(engine, window, manner, Effort::Quick, &mut text)?;
+        for placed in pass.placed {
+            if placed.doubtful > 0 {
+                again.copy(window, &placed.piece);
+            } else {
+                text.segments.extend(placed.segments);
+            }
+        }
+        rest = Some(pass.rest);
     }
-    let mut heard = engine.listen(&window.audio, manner)?;
-    let sounds = clean::drop_sounds(&mut heard.words);
+    if !again.pieces.is_empty() && !guess {
+        for placed in listen(engine, &again, manner, Effort::Thorough, &mut text)?.placed {
+            text.dropped += placed.doubtful;
+            text.segments.extend(placed.segments);
+        }
+        text.segments.sort_by_key(|segment| segment.start_ms);
+    }
+    text.segments = joined(text.segments);
+    Ok(text)
+}
+
+/// What one pass over a window gave.
+struct Pass {
+    placed: Vec<Placed>,
+    /// The speech it did not come to.
+    rest: Window,
+}
+
+/// Hears a window once. The language and the sounds left out go into `text`.
+fn listen(
+    engine: &mut Engine,
+    window: &Window,
+    manner: &Manner<'_>,
+    effort: Effort,
+    text: &mut Text,
+) -> Result<Pass, EngineError> {
+    let language = text.language.as_deref().unwrap_or(manner.language);
+    let mut heard = engine.listen(&window.audio, &Manner { language, ..*manner }, effort)?;
+    text.language = Some(heard.language);
+    text.dropped += clean::drop_sounds(&mut heard.words);
     let loops = clean::drop_loops(&mut heard.words);
-    let (segments, doubtful) = place(&heard.words, window);
-    Ok(Text { segments, dropped: sounds + loops + doubtful, language: Some(heard.language) })
+    // A loop fills the time of what was not heard for it; all of it is heard again.
+    let end = heard.complete_to.filter(|_| loops.is_empty());
+    let rest = end.map(|end| window.after(end)).unwrap_or_default();
+    if rest.speech_samples() < REST_SAMPLES_MIN {
+        let placed = place(&heard.words, &loops, &window.pieces);
+        return Ok(Pass { placed, rest: Window::default() });
+    }
+    let pieces = window.pieces_before(end.unwrap_or(usize::MAX));
+    Ok(Pass { placed: place(&heard.words, &loops, &pieces), rest })
 }

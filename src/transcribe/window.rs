@@ -8,9 +8,9 @@ use super::spans::{RATE_HZ, Span};
 /// The longest window: the model looks at 30 s, and a window that fills them all loses its end.
 pub(crate) const WINDOW_SAMPLES_MAX: usize = 29 * 16_000;
 
-/// Sound kept before and after speech, so that no word loses its edge: 250 ms. Two utterances
-/// are then half a second apart, which the model hears as a pause.
-pub(crate) const PAD: u64 = RATE_HZ / 4;
+/// Sound kept before and after speech, so that no word loses its edge: 150 ms. Two utterances
+/// are then 0.3 s apart, which the model hears as a pause.
+pub(crate) const PAD: u64 = RATE_HZ * 3 / 20;
 
 /// An utterance with its sound.
 #[derive(Debug, Clone)]
@@ -69,6 +69,55 @@ impl Window {
     /// Returns the track's sample it begins at, if there is anything in it.
     pub(crate) fn begins_at(&self) -> Option<u64> {
         self.pieces.first().map(|piece| piece.from)
+    }
+
+    /// Returns how much speech is in it, in samples.
+    pub(crate) fn speech_samples(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.speech.end - piece.speech.start).sum()
+    }
+
+    /// Returns what lies behind `sample`, as a window of its own.
+    pub(crate) fn after(&self, sample: usize) -> Self {
+        let mut rest = Self::default();
+        for (piece, sound) in self.each() {
+            let (start, end) = piece.speech_in_window();
+            if end <= sample {
+                continue;
+            }
+            let cut = if start < sample { sample - piece.at } else { 0 };
+            let (from, start) = (piece.from + cut as u64, piece.speech.start);
+            let speech = Span { start: start.max(from), ..piece.speech };
+            rest.pieces.push(Piece { at: rest.audio.len(), from, speech });
+            rest.audio.extend_from_slice(sound.get(cut..).unwrap_or_default());
+        }
+        rest
+    }
+
+    /// Returns the pieces that begin before `sample`, their speech ending there at the latest.
+    pub(crate) fn pieces_before(&self, sample: usize) -> Vec<Piece> {
+        let before = self.pieces.iter().filter(|piece| piece.speech_in_window().0 < sample);
+        let ended = |piece: &Piece| {
+            let end = piece.speech.end.min(piece.on_track(sample));
+            Piece { speech: Span { end, ..piece.speech }, ..*piece }
+        };
+        before.map(ended).collect()
+    }
+
+    /// Appends the piece of `other` that lies where `piece` does on the track.
+    pub(crate) fn copy(&mut self, other: &Self, piece: &Piece) {
+        for (same, sound) in other.each().filter(|(same, _)| same.from == piece.from) {
+            self.pieces.push(Piece { at: self.audio.len(), speech: piece.speech, ..*same });
+            self.audio.extend_from_slice(sound);
+        }
+    }
+
+    /// Returns every piece with its sound, pads included.
+    fn each(&self) -> impl Iterator<Item = (&Piece, &[f32])> {
+        let ends = self.pieces.iter().skip(1).map(|next| next.at).chain([self.audio.len()]);
+        self.pieces
+            .iter()
+            .zip(ends)
+            .map(|(piece, end)| (piece, self.audio.get(piece.at..end).unwrap_or_default()))
     }
 
     /// Appends `utterance`.

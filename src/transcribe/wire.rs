@@ -21,7 +21,7 @@ use super::segment::Segment;
 /// The longest message: 29 s of speech are under 1 KiB of text, a vocabulary is a page.
 const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
 
-/// The most files with one message: a model and a voice detector.
+/// The most files with one message: a model and a voice detector, or two tracks.
 const FILES_MAX: usize = 2;
 
 /// Which of two models.
@@ -43,7 +43,8 @@ pub(crate) enum Request {
         /// Where to keep it.
         slot: Slot,
     },
-    /// Hear the next window of a track; with it comes one file, the track.
+    /// Hear the next window of a track; with it comes the track's file, and perhaps the other
+    /// party's of the same time.
     Step(StepRequest),
     /// Look at a live track; with it comes one file, the track.
     Look(LookRequest),

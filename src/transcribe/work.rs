@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use super::hearing::{Cut, Hearing, manner};
 use super::schedule::Schedule;
-use super::{ModelError, Said, Segment, Speech, SpeechError, merge};
+use super::{ModelError, Said, Segment, Speech, SpeechError, SpokenWord, merge};
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Party, RateHz, Stage, TrackSource, WaitingFor};
 use crate::pipeline::{Verdict, Work};
-use crate::store::{CallDetail, Claim, Output, SegmentRow, Store, TrackRow, TranscriptRow};
+use crate::store::{
+    CallDetail, Claim, Output, SegmentRow, Store, TrackRow, TranscriptRow, WordRow,
+};
 use crate::vault::{RelPath, Vault};
 
 /// Attempts before a transcript is given up: a fault of the engine that three fresh processes
@@ -71,13 +73,15 @@ impl TranscriptWork {
         };
         let source = best_source(&detail.tracks);
         let tracks = Party::ALL.iter().flat_map(|party| widest(&detail.tracks, *party, source));
-        let files = tracks.map(|track| Ok((track, self.open(track)?)));
+        let files = tracks.map(|track| Ok((track, Arc::new(self.open(track)?))));
         let files = files.collect::<Result<Vec<_>, Failure>>()?;
         let hearing = self.hearing(claim, &files).await?;
         let mut heard = Heard::default();
         let mut parties = Party::ALL.iter().map(|party| (*party, Vec::new())).collect::<Vec<_>>();
-        for (track, audio) in files {
-            let said = hear(&hearing, track, audio, &mut heard).await?;
+        for (track, audio) in &files {
+            let other = files.iter().find(|(other, _)| is_beside(track, other));
+            let other = other.map(|(_, audio)| audio);
+            let said = hear(&hearing, track, (audio, other), &mut heard).await?;
             if let Some((_, own)) = parties.iter_mut().find(|(party, _)| *party == track.party) {
                 own.extend(said);
             }
@@ -115,11 +119,11 @@ impl TranscriptWork {
     async fn hearing<'a>(
         &'a self,
         claim: &'a Claim,
-        files: &[(&TrackRow, File)],
+        files: &[(&TrackRow, Arc<File>)],
     ) -> Result<Hearing<'a>, Failure> {
         let TranscriptWorkOptions { store, clock, schedule, speech, language, .. } = &self.options;
         let by = speech.manner().map_err(Cut::from)?;
-        let named = files.iter().map(|(track, file)| (track.path.as_str(), file));
+        let named = files.iter().map(|(track, file)| (track.path.as_str(), &**file));
         let manner = manner(&by, language, named).map_err(|error| Failure::Track {
             path: files.iter().map(|(track, _)| track.path.as_str()).collect::<Vec<_>>().join(", "),
             why: error.to_string(),
@@ -156,18 +160,14 @@ impl TranscriptWork {
 async fn hear(
     hearing: &Hearing<'_>,
     track: &TrackRow,
-    audio: File,
+    (audio, other): (&Arc<File>, Option<&Arc<File>>),
     heard: &mut Heard,
 ) -> Result<Vec<Segment>, Failure> {
-    let text = hearing.track(&track.path, audio).await?;
+    let text = hearing.track(&track.path, audio, other).await?;
     // What Twilio's copy has from before the call's first sample is said at its beginning.
     let place = |ms: u64| (ms + track.origin.as_millis()).saturating_sub(track.lead.as_millis());
-    let placed = text.segments.into_iter().map(|segment| Segment {
-        start_ms: place(segment.start_ms),
-        end_ms: place(segment.end_ms),
-        ..segment
-    });
-    let segments: Vec<Segment> = placed.collect();
+    let segments: Vec<Segment> =
+        text.segments.into_iter().map(|segment| segment.moved(place)).collect();
     heard.dropped += text.dropped;
     if let Some(model) = text.model {
         let language = text.language.unwrap_or_else(|| hearing.language.to_owned());
@@ -214,6 +214,11 @@ fn best_source(tracks: &[TrackRow]) -> TrackSource {
     }
 }
 
+/// Says whether a file has the other party's sound of the same time, sample beside sample.
+fn is_beside(track: &TrackRow, other: &TrackRow) -> bool {
+    track.party != other.party && (track.origin, track.lead) == (other.origin, other.lead)
+}
+
 fn length_ms(track: &TrackRow) -> u64 {
     track.samples * 1000 / u64::from(track.rate.get())
 }
@@ -257,6 +262,10 @@ fn copy_of(source: TrackSource) -> &'static str {
     }
 }
 
+fn word(word: SpokenWord) -> WordRow {
+    WordRow { text: word.text, start_ms: word.start_ms, end_ms: word.end_ms }
+}
+
 fn row(said: Said<Party>) -> SegmentRow {
     let confidence = f64::from(said.segment.confidence());
     SegmentRow {
@@ -267,7 +276,7 @@ fn row(said: Said<Party>) -> SegmentRow {
         confidence,
         avg_logprob: f64::from(said.segment.avg_logprob),
         no_speech_prob: f64::from(said.segment.no_speech_prob),
-        words: Vec::new(),
+        words: said.segment.words.into_iter().map(word).collect(),
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 use super::engine::Engine;
 use super::heard::{EngineError, Haste, Manner};
 use super::look::{Looks, Place};
-use super::step::{Step, StepError, step};
+use super::step::{Files, Step, StepError, step};
 use super::wire::{
     Answer, Fault, LookAnswer, LookRequest, Received, Request, Slot, StepAnswer, StepRequest,
     receive, send,
@@ -100,7 +100,7 @@ impl Models {
             (Request::Load { slot }, Some(model), Some(detector)) => {
                 self.load(slot, &model, &detector)
             }
-            (Request::Step(request), Some(audio), None) => self.step(&request, audio),
+            (Request::Step(request), Some(own), other) => self.step(&request, Files { own, other }),
             (Request::Look(request), Some(audio), None) => self.look(&request, audio),
             (request, ..) => {
                 let message = format!("wrong number of files with {request:?}");
@@ -122,7 +122,7 @@ impl Models {
         }
     }
 
-    fn step(&mut self, request: &StepRequest, audio: File) -> Answer {
+    fn step(&mut self, request: &StepRequest, files: Files) -> Answer {
         let Some(engine) = &mut self.track else { return no_model() };
         let manner = Manner {
             language: &request.language,
@@ -130,7 +130,7 @@ impl Models {
             threads: request.threads,
             haste: Haste::None,
         };
-        let work = || match step(engine, audio, request.from, &manner) {
+        let work = || match step(engine, files, request.from, &manner) {
             Ok(Step { segments, dropped, consumed_to, finished, language }) => {
                 Answer::Step(StepAnswer { segments, dropped, consumed_to, finished, language })
             }

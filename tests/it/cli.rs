@@ -1,6 +1,9 @@
 //! The command line: what it prints, and how it ends.
 
 mod api;
+#[cfg(feature = "whisper")]
+mod files;
+mod model;
 
 use std::net::TcpListener;
 use std::process::Command;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const STAIR: &[&[&str]] = &[
     &["domain"],
     &["clock", "telemetry", "audio", "twilio"],
-    &["vault"],
+    &["vault", "models"],
     &["store"],
     &["pipeline"],
     &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
@@ -24,7 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "simulate"]),
     ("hyper", &["web"]),
     ("tokio_tungstenite", &["web", "simulate"]),
-    ("reqwest", &["twilio", "archive", "simulate", "cli"]),
+    ("reqwest", &["twilio", "models", "archive", "simulate", "cli"]),
     ("object_store", &["archive"]),
     ("hound", &["audio"]),
     ("rubato", &["audio"]),
@@ -37,6 +37,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("anyhow", &["daemon", "cli"]),
     ("toml", &["config"]),
+    ("toml_edit", &["config"]),
+    ("indicatif", &["cli"]),
 ];
 
 fn step(room: &str) -> Option<usize> {

@@ -8,7 +8,9 @@
 
 mod accuracy;
 mod files;
+mod languages;
 mod live;
+mod vocabulary;
 mod worker;
 
 use std::fs::File;
@@ -20,8 +22,8 @@ use std::time::{Duration, Instant};
 use fieldtape::audio::{Resampler, WavReader, pcm16, wav_header};
 use fieldtape::domain::RateHz;
 use fieldtape::transcribe::{
-    FileError, FileJob, LiveJob, ModelError, Options, PATIENCE, Segment, Speech, SpeechError,
-    TrackJob, transcribe_file,
+    FileError, FileJob, FileText, Hearing, LiveJob, ModelError, Options, PATIENCE, Progress,
+    Segment, Speech, SpeechError, TrackJob, Transcriber,
 };
 
 use crate::wer::wer;
@@ -49,14 +51,34 @@ fn options() -> Options {
     }
 }
 
+/// Loads a model, by name or path.
+fn transcriber(model: &str) -> Result<Transcriber, ModelError> {
+    let model_dirs = vec![root().join("models")];
+    Transcriber::load(&Hearing { model: model.to_owned(), model_dirs, threads: 1 })
+}
+
+/// Hears a file with the bundled model.
+fn transcribe_file(job: FileJob, progress: impl FnMut(Progress)) -> Result<FileText, FileError> {
+    transcriber("tiny.en-q8_0")?.hear(job, progress)
+}
+
+/// The larger model that speaks many languages, which is not in the repository: in `models/`, or
+/// where `FIELDTAPE_BASE_MODEL` says.
+fn base_model() -> Option<String> {
+    let named = std::env::var_os("FIELDTAPE_BASE_MODEL").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| root().join("models/ggml-base-q5_1.bin"));
+    if !path.exists() {
+        eprintln!("skipped: there is no {}; FIELDTAPE_BASE_MODEL names one", path.display());
+        return None;
+    }
+    Some(path.display().to_string())
+}
+
 fn file_job(audio: File) -> FileJob {
     FileJob {
         audio,
-        model: "tiny.en-q8_0".to_owned(),
-        model_dirs: vec![root().join("models")],
         language: "auto".to_owned(),
         vocabulary: Vec::new(),
-        threads: 1,
         speakers: ["agent".to_owned(), "technician".to_owned()],
     }
 }
@@ -95,13 +117,19 @@ struct TrackText {
     duration_ms: u64,
 }
 
-/// Hears a whole track in a language, window by window.
-async fn hear_in(speech: &Speech, audio: File, language: &str) -> Result<TrackText, SpeechError> {
+/// Hears a whole track in a language, window by window; what comes back of the other party's on
+/// it is left out.
+async fn hear_beside(
+    speech: &Speech,
+    audio: File,
+    other: Option<File>,
+    language: &str,
+) -> Result<TrackText, SpeechError> {
     let mut track = TrackText { language: language.to_owned(), ..TrackText::default() };
-    let (audio, mut from_sample) = (Arc::new(audio), 0);
+    let (audio, other, mut from_sample) = (Arc::new(audio), other.map(Arc::new), 0);
     loop {
         let (audio, language) = (Arc::clone(&audio), track.language.clone());
-        let job = TrackJob { audio, from_sample, language, gently: false };
+        let job = TrackJob { audio, other: other.clone(), from_sample, language, gently: false };
         let window = speech.window(job).await?;
         track.segments.extend(window.segments);
         track.language = window.language.unwrap_or(track.language);
@@ -112,6 +140,10 @@ async fn hear_in(speech: &Speech, audio: File, language: &str) -> Result<TrackTe
             return Ok(track);
         }
     }
+}
+
+async fn hear_in(speech: &Speech, audio: File, language: &str) -> Result<TrackText, SpeechError> {
+    hear_beside(speech, audio, None, language).await
 }
 
 async fn hear(speech: &Speech, audio: File) -> Result<TrackText, SpeechError> {
@@ -130,6 +162,7 @@ fn text(segments: &[Segment]) -> String {
 pub(crate) struct Turn {
     pub(crate) speaker: String,
     pub(crate) start_s: f64,
+    pub(crate) end_s: f64,
     pub(crate) text: String,
 }
 
@@ -143,6 +176,7 @@ pub(crate) fn turns() -> Vec<Turn> {
     let turn = |turn| Turn {
         speaker: words(turn, "speaker"),
         start_s: turn["start_s"].as_f64().unwrap(),
+        end_s: turn["end_s"].as_f64().unwrap(),
         text: words(turn, "text"),
     };
     turns.iter().map(turn).collect()

@@ -74,7 +74,6 @@ fn other_codings_and_rates_are_heard_as_well() {
     page.rewind().unwrap();
     let refused = transcribe_file(file_job(page), |_| {}).unwrap_err();
     assert!(refused.to_string().contains("not a WAV"), "{refused}");
-    let job = FileJob { model: "large".to_owned(), ..file_job(asset("jfk.wav")) };
-    let refused = transcribe_file(job, |_| {}).unwrap_err();
+    let refused = transcriber("large").err().unwrap();
     assert!(refused.to_string().contains("ggml-large.bin"), "{refused}");
 }

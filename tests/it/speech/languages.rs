@@ -1,0 +1,47 @@
+//! Other languages than English, with a model that knows them.
+
+use super::*;
+
+const SAID: [(&str, &str, &str); 2] = [
+    (
+        "german.wav",
+        "de",
+        "Guten Morgen, hier ist der Kundendienst. Die Pumpe im Keller läuft nicht mehr, und das \
+         Wasser steigt. Bitte schicken Sie heute noch einen Techniker. Vielen Dank und auf \
+         Wiederhören.",
+    ),
+    (
+        "spanish.wav",
+        "es",
+        "Buenos días, le llamo del taller. La bomba no funciona y necesitamos un técnico esta \
+         tarde. Muchas gracias.",
+    ),
+];
+
+#[test]
+fn a_language_is_found_out_and_kept() {
+    let Some(model) = base_model() else { return };
+    let speech = Speech::start(Options { model, ..options() }).unwrap();
+    for (file, language, said) in SAID {
+        let track = recording(&channel(file, 0));
+        let heard = block_on(hear(&speech, track)).unwrap();
+        let rate = wer(said, &text(&heard.segments));
+        println!(
+            "{file}: {} WER {:.0} %: {}",
+            heard.language,
+            rate.percent(),
+            text(&heard.segments)
+        );
+        assert_eq!(heard.language, language, "{file}");
+        // A machine's voice over a telephone: half of it must be there, no more is promised.
+        assert!(rate.percent() <= 60.0, "{file}: {}", text(&heard.segments));
+    }
+}
+
+#[test]
+fn a_language_that_is_given_is_not_found_out() {
+    let Some(model) = base_model() else { return };
+    let speech = Speech::start(Options { model, ..options() }).unwrap();
+    let spanish = recording(&channel("spanish.wav", 0));
+    assert_eq!(block_on(hear_in(&speech, spanish, "es")).unwrap().language, "es");
+}
