@@ -74,6 +74,11 @@ pub(crate) struct Engine {
 impl Engine {
     /// Loads both models from open files.
     pub(crate) fn load(model: &File, detector: &File) -> Result<Self, EngineError> {
+        if let Some(missing) = super::swift::missing() {
+            let error =
+                format!("this processor has no {missing}, without which no speech is heard");
+            return Err(EngineError::Failed(error));
+        }
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false);
