@@ -131,10 +131,17 @@ pub fn main() -> ExitCode {
     if matches!(cli.command, Command::SpeechWorker) {
         return crate::transcribe::worker::main();
     }
+    let is_daemon = matches!(cli.command, Command::Run);
     let result = set_log(&cli).and_then(|()| dispatch(cli));
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(),
+        Err(failure) => {
+            if is_daemon && matches!(failure, Failure::Usage(_) | Failure::Config(_)) {
+                // Nobody starts it again before the configuration is mended.
+                crate::daemon::Handed::take().turn_away();
+            }
+            failure.tell()
+        }
     }
 }
 

@@ -30,7 +30,12 @@ pub(super) fn build(
     let twilio = twilio(raw.twilio, environment, problems);
     let archive = archive(raw.archive, environment, problems);
     let recording = recording(&raw.recording, problems, &mut warnings);
-    let transcription = transcription(raw.transcription, server.as_ref(), problems);
+    let mut transcription = transcription(raw.transcription, server.as_ref(), problems);
+    if let Some(transcription) = &mut transcription {
+        // Set by fieldtape.service.
+        let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
+        transcription.speech_socket = socket.map(PathBuf::from);
+    }
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
@@ -184,6 +189,7 @@ fn transcription(
         live: raw.live,
         vocabulary: raw.vocabulary,
         nice: nice?,
+        speech_socket: None,
     })
 }
 

@@ -143,7 +143,7 @@ fn try_key(section: &str, key: Option<(&str, &Value)>) -> Result<(), String> {
 }
 
 /// Names the keys of a section, or the sections.
-fn known_names(section: Option<&str>) -> Vec<String> {
+pub(super) fn known_names(section: Option<&str>) -> Vec<String> {
     // serde names them itself, when it meets one that it does not know.
     let mut probe = Table::new();
     put(&mut probe, section.unwrap_or("?"), "?", Value::Boolean(true));

@@ -173,6 +173,8 @@ pub struct Transcription {
     pub vocabulary: Vec<String>,
     /// The niceness of the speech process.
     pub nice: i32,
+    /// Where systemd starts the speech process, if it does.
+    pub speech_socket: Option<PathBuf>,
 }
 
 /// `[consent]`
@@ -197,5 +199,7 @@ impl Config {
     }
 }
 
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod tests;

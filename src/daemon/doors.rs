@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Ports;
+use super::heart::Heart;
 use crate::clock::SharedClock;
 use crate::config::{CloudRecording, Config};
 use crate::twilio::door::Door;
@@ -93,7 +94,8 @@ impl Degraded {
             clock: Arc::clone(clock),
             stop: stop.clone(),
         });
-        spawn_doors(ports, door, lan::degraded_router(health.clone()), &stop, &tasks);
+        let page = lan::degraded_router(health.clone());
+        spawn_doors(ports, (door, page), &Heart::default(), &stop, &tasks);
         match bind_admin(config) {
             Ok(admin) => spawn_admin(&Arc::new(admin), lan::degraded_router(health), &stop, &tasks),
             // Most likely it lies in the folder that cannot be used.
@@ -145,16 +147,17 @@ pub(super) fn spawn_admin(
 /// Serves both ports until `stop`.
 pub(super) fn spawn_doors(
     ports: &Arc<Ports>,
-    door: Router,
-    page: Router,
+    (door, page): (Router, Router),
+    heart: &Heart,
     stop: &CancellationToken,
     tasks: &TaskTracker,
 ) {
-    for (router, is_lan) in [(page, true), (door, false)] {
+    for (name, router, is_lan) in [("the page's door", page, true), ("Twilio's door", door, false)]
+    {
         let (ports, stop, tracker) = (Arc::clone(ports), stop.clone(), tasks.clone());
-        tasks.spawn(async move {
+        tasks.spawn(heart.beating(name, async move {
             let listener = if is_lan { &ports.lan } else { &ports.twilio };
             serve(listener, router, Limits::DOOR, stop, &tracker).await;
-        });
+        }));
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::heart::Heart;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::pipeline::{Link, LinkState};
@@ -17,7 +18,8 @@ use crate::vault::Vault;
 use crate::web::door::Settings;
 use crate::web::health::{Check, CheckState, Health};
 
-/// How often everything is looked at. The watchdog is fed at each look, and systemd waits 30 s.
+/// How often everything is looked at. At each look at which every loop has answered the watchdog is
+/// fed, and systemd waits 30 s.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// How often the ledger and the disk are proved by writing to them; each proof costs the card a
@@ -38,6 +40,7 @@ pub(super) struct Watcher {
     pub(super) model_dirs: Vec<PathBuf>,
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
+    pub(super) heart: Heart,
 }
 
 /// What is known before the first look: nothing, and that is not good.
@@ -68,7 +71,25 @@ impl Watcher {
             let backlog = backlog.unwrap_or(Err(StoreError::Overloaded));
             let health = self.look(&proved, &backlog).await;
             tell(&told, health, backlog.as_deref().unwrap_or_default());
+            self.feed_watchdog();
         }
+    }
+
+    /// Feeds it if every loop goes round. A disk or network that does not answer is no reason to be
+    /// killed: that is told as trouble, and what is being heard stays in memory.
+    fn feed_watchdog(&self) {
+        let silent = self.heart.ask();
+        if silent.is_empty() {
+            // Without systemd there is nobody to feed.
+            let _ = sd_notify::notify(&[NotifyState::Watchdog]);
+            return;
+        }
+        let silent = silent.join(", ");
+        tracing::error!(
+            event = "stuck",
+            error = silent,
+            "{silent}: not going round; if that lasts, systemd starts fieldtape anew"
+        );
     }
 
     async fn look(
@@ -285,7 +306,7 @@ fn tell(told: &watch::Sender<Health>, health: Health, backlog: &[Backlog]) {
         status = format!("{status}; {}: {}", trouble.name, trouble.detail);
     }
     // Without systemd there is nobody to tell.
-    let _ = sd_notify::notify(&[NotifyState::Status(&status), NotifyState::Watchdog]);
+    let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
     for check in &health.checks {
         let stood = told.borrow().checks.iter().find(|c| c.name == check.name).map(|c| c.state);
         if stood != Some(check.state) {

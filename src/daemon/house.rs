@@ -1,7 +1,6 @@
 //! The house while the data folder can be used: every room, built up the stair.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::health::{self, Watcher};
+use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors};
+use super::{Ports, doors, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -23,8 +23,8 @@ use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
 use crate::transcribe::{
-    self, LiveBoard, LiveCalls, LiveSource, LiveTrackSource, LiveWriter, Machine, Schedule, Speech,
-    TranscriptWork, TranscriptWorkOptions,
+    LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
+    TranscriptWorkOptions,
 };
 use crate::vault::{self, Vault};
 use crate::web::door::{DoorState, Inside, Settings};
@@ -41,10 +41,6 @@ const OFF_LEAST_MS: u64 = 120_000;
 
 /// How long live calls may take to be sealed when the program stops. The promise is 5 s.
 const SEAL_WITHIN: Duration = Duration::from_secs(20);
-
-/// From so many cores on finished calls are heard beside live ones, in a process of their own.
-/// With fewer they wait for those anyway, and one model in memory is enough.
-const SPEECH_APART_CORES: usize = 4;
 
 /// The rooms.
 pub(super) struct House {
@@ -63,6 +59,7 @@ pub(super) struct House {
     outside: Outside,
     calls: TaskTracker,
     admin: Arc<Listener>,
+    heart: Heart,
 }
 
 impl House {
@@ -96,7 +93,7 @@ impl House {
         }
         // Not before: until here the appliance without a data folder answers there.
         let admin = doors::bind_admin(config)?;
-        let (speech, live_speech) = start_speech(config, &Machine::this())?;
+        let (finished_speech, live_speech) = speech::start(config, &Machine::this())?;
         let (due, calls) = (Due::default(), TaskTracker::new());
         let recorder = Recorder::new(capture::Options {
             vault: vault.clone(),
@@ -114,7 +111,9 @@ impl House {
             let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
             Schedule::new(Arc::clone(clock), Machine::this(), live_calls)
         };
-        let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
+        let heart = Heart::default();
+        let outside =
+            Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
         tracing::info!(
             event = "opened",
             "the ledger and the recordings are in {}",
@@ -127,13 +126,14 @@ impl House {
             vault,
             due,
             board: LiveBoard::default(),
-            speech,
+            speech: finished_speech,
             live_speech,
             schedule,
             recorder,
             outside,
             calls,
             admin: Arc::new(admin),
+            heart,
         })
     }
 
@@ -150,7 +150,7 @@ impl House {
         let mut rooms = self.start_rooms(&stop);
         let starter = self.outside.starter(&self.config, &self.calls, &stop);
         self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
-        rooms.spawn(named("health", looks.run(health, stop.clone())));
+        rooms.spawn(self.heart.beating("health", looks.run(health, stop.clone())));
         self.open_doors(&ports, (settings, watched), starter, &stop, &answers);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
@@ -176,7 +176,7 @@ impl House {
             clock: Arc::clone(&self.clock),
             speech: Arc::clone(&self.speech),
             schedule: self.schedule.clone(),
-            language: language(&self.config),
+            language: speech::language(&self.config),
             wide_is_spent: self.config.recording.keep_16k == Keep16k::UntilTranscribed,
         }));
         let runner = Runner::new(pipeline::Options {
@@ -187,23 +187,23 @@ impl House {
             parallel: NonZeroUsize::MIN,
             link: None,
         });
-        rooms.spawn(named("the transcript stage", runner.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),
             clock: Arc::clone(&self.clock),
         };
-        rooms.spawn(named("the sweep", retention::run(sweep, stop.clone())));
+        rooms.spawn(self.heart.beating("the sweep", retention::run(sweep, stop.clone())));
         if self.config.transcription.live {
             let recorder = self.recorder.clone();
             let writer = LiveWriter::new(
                 Arc::clone(&self.live_speech),
                 self.board.clone(),
                 Arc::clone(&self.clock),
-                language(&self.config),
-                move || recorder.live().into_iter().map(live_source).collect(),
+                speech::language(&self.config),
+                move || recorder.live().into_iter().map(speech::live_source).collect(),
             );
-            rooms.spawn(named("live transcription", writer.run(stop.clone())));
+            rooms.spawn(self.heart.beating("live transcription", writer.run(stop.clone())));
         }
         self.calls.spawn(strays(
             self.store.clone(),
@@ -222,9 +222,10 @@ impl House {
             clock: Arc::clone(&self.clock),
             settings,
             model: self.config.transcription.model.clone(),
-            model_dirs: model_dirs(&self.config),
+            model_dirs: speech::model_dirs(&self.config),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
+            heart: self.heart.clone(),
         }
     }
 
@@ -258,7 +259,7 @@ impl House {
             clock: Arc::clone(&self.clock),
             stop: stop.clone(),
         });
-        doors::spawn_doors(ports, door, page, stop, answers);
+        doors::spawn_doors(ports, (door, page), &self.heart, stop, answers);
         doors::spawn_admin(&self.admin, admin::router(lan_state), stop, answers);
     }
 
@@ -279,11 +280,6 @@ impl House {
         }
         tracing::info!(event = "stopped", "fieldtape has stopped; everything heard is on disk");
     }
-}
-
-pub(super) async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {
-    task.await;
-    name
 }
 
 /// Callbacks sent while fieldtape was not running are gone for good: that was an outage too.
@@ -332,48 +328,6 @@ async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vaul
     })
     .await
     .context("opening the data folder broke")?
-}
-
-/// Starts what makes speech into text, for finished calls and for live ones.
-fn start_speech(config: &Config, machine: &Machine) -> anyhow::Result<(Arc<Speech>, Arc<Speech>)> {
-    let start = || Speech::start(speech_options(config)?).context("no thread for speech");
-    let finished = Arc::new(start()?);
-    let shared = machine.cores() < SPEECH_APART_CORES;
-    let live = if shared { Arc::clone(&finished) } else { Arc::new(start()?) };
-    Ok((finished, live))
-}
-
-fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
-    let program = std::env::current_exe().context("fieldtape's own program file is gone")?;
-    Ok(transcribe::Options {
-        program,
-        model: config.transcription.model.clone(),
-        live_model: config.transcription.live_model.clone(),
-        model_dirs: model_dirs(config),
-        vocabulary: config.transcription.vocabulary.clone(),
-        threads: u32::try_from(config.transcription.threads).unwrap_or(0),
-        nice: config.transcription.nice,
-        idle: transcribe::IDLE,
-        patience: transcribe::PATIENCE,
-    })
-}
-
-fn model_dirs(config: &Config) -> Vec<PathBuf> {
-    crate::models::model_dirs(Some(&config.server.data_dir))
-}
-
-fn language(config: &Config) -> String {
-    config.transcription.language.map_or_else(|| "auto".to_owned(), |language| language.to_string())
-}
-
-fn live_source(call: capture::LiveCall) -> LiveSource {
-    let tracks = call.tracks.into_iter().map(|track| LiveTrackSource {
-        party: track.party,
-        part_path: track.part_path,
-        rate: track.rate,
-        origin: track.origin,
-    });
-    LiveSource { call_sid: call.call_sid, tracks: tracks.collect() }
 }
 
 /// Which boot this is, so that a stream's monotonic time can be compared with another's.

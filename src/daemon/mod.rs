@@ -6,10 +6,13 @@
 //! the one function [`run`] and what it calls, in reading order.
 
 mod doors;
+mod handed;
 mod health;
+mod heart;
 mod house;
 mod outside;
 mod signals;
+mod speech;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -27,6 +30,7 @@ use crate::config::{Config, Problems};
 use crate::web::door::Settings;
 use crate::web::serve::Listener;
 
+pub use handed::Handed;
 pub use signals::Signals;
 
 /// How often a port that is in use is tried again, and after which pause: for 2 s.
@@ -43,12 +47,12 @@ struct Ports {
 }
 
 /// Runs the appliance until a signal stops it.
-pub async fn run(config: Config, reload: Reload) -> anyhow::Result<()> {
+pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Result<()> {
     let clock: SharedClock = Arc::new(SystemClock);
     for warning in &config.warnings {
         tracing::warn!(event = "config.ignored", "{warning}");
     }
-    let ports = bind(&config).await?;
+    let ports = bind(&config, handed).await?;
     let (lan, twilio) = (ports.lan.address(), ports.twilio.address());
     tracing::info!(event = "started", "the page is at http://{lan}/, Twilio's door at {twilio}");
     let stop = CancellationToken::new();
@@ -67,16 +71,52 @@ pub async fn run(config: Config, reload: Reload) -> anyhow::Result<()> {
     }
 }
 
-async fn bind(config: &Config) -> anyhow::Result<Ports> {
-    let bind = async |what: &str, address| {
-        listen(address).await.map(Listener::Tcp).with_context(|| {
-            format!("{what} = \"{address}\" cannot be listened on: is another program there?")
-        })
+async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Ports> {
+    let server = &config.server;
+    let unusable = |what: &str, address| {
+        format!("{what} = \"{address}\" cannot be listened on: is another program there?")
     };
+    let lan = listen(server.lan_listen).await;
+    let twilio = listen_for_twilio(server.twilio_listen, handed).await;
     Ok(Ports {
-        lan: bind("server.lan_listen", config.server.lan_listen).await?,
-        twilio: bind("server.twilio_listen", config.server.twilio_listen).await?,
+        lan: Listener::Tcp(lan.with_context(|| unusable("server.lan_listen", server.lan_listen))?),
+        twilio: Listener::Tcp(
+            twilio.with_context(|| unusable("server.twilio_listen", server.twilio_listen))?,
+        ),
     })
+}
+
+/// Takes the port for Twilio as systemd holds it. If the configuration names another one, that one
+/// is taken; if it cannot be, because the one held is in its way, better the one held than none.
+async fn listen_for_twilio(
+    address: SocketAddr,
+    mut handed: Handed,
+) -> std::io::Result<TcpListener> {
+    if let Some(held) = handed.at(address) {
+        return TcpListener::from_std(held);
+    }
+    let Some(held) = handed.any() else {
+        return listen(address).await;
+    };
+    let instead = TcpListener::from_std(held)?;
+    let held = instead.local_addr()?;
+    let fix = "write it as ListenStream with `systemctl edit fieldtape.socket`, then restart both";
+    match listen(address).await {
+        Ok(listener) => {
+            tracing::warn!(
+                event = "config.ignored",
+                "systemd holds {held}, and server.twilio_listen is {address}: webhooks are refused while fieldtape restarts; {fix}"
+            );
+            Ok(listener)
+        }
+        Err(error) => {
+            tracing::error!(
+                event = "config.ignored", error = %error,
+                "server.twilio_listen = {address} cannot be listened on beside {held}, which systemd holds: Twilio is heard at {held} only; {fix}"
+            );
+            Ok(instead)
+        }
+    }
 }
 
 /// Takes a port, in a moment if not at once: when a killed predecessor was just starting its speech

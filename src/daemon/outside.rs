@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::house::named;
+use super::heart::Heart;
 use crate::archive::{
     ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Remote, Rendered,
 };
@@ -41,6 +41,7 @@ pub(super) struct Outside {
     pub(super) clock: SharedClock,
     pub(super) due: Due,
     pub(super) recorder: Recorder,
+    heart: Heart,
     twilio: Option<Twilio>,
 }
 
@@ -57,7 +58,7 @@ impl Outside {
         config: &Config,
         (store, vault): (&Store, &Vault),
         clock: &SharedClock,
-        due: &Due,
+        (due, heart): (&Due, &Heart),
         recorder: &Recorder,
     ) -> anyhow::Result<Self> {
         let twilio = match (&config.twilio.api, &config.twilio.account_sid) {
@@ -77,6 +78,7 @@ impl Outside {
             clock: Arc::clone(clock),
             due: due.clone(),
             recorder: recorder.clone(),
+            heart: heart.clone(),
             twilio,
         })
     }
@@ -118,7 +120,7 @@ impl Outside {
             rates: config.recording.rates.clone(),
         });
         let split = self.runner(Arc::new(split), NonZeroUsize::MIN, None);
-        rooms.spawn(named("the split stage", split.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the split stage", split.run(stop.clone())));
         self.start_archive(config, rooms, stop).await?;
         if let Some(twilio) = &self.twilio {
             let by_rest = config.twilio.cloud_recording == CloudRecording::Rest;
@@ -159,7 +161,7 @@ impl Outside {
         });
         let link = self.link().filter(|_| remote.is_some());
         let archive = self.runner(Arc::new(archive), UPLOADS, link);
-        rooms.spawn(named("the archive stage", archive.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the archive stage", archive.run(stop.clone())));
         let delete = DeleteWork::new(DeleteWorkOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
@@ -171,7 +173,7 @@ impl Outside {
         });
         let link = self.link().filter(|_| deletion.is_some());
         let delete = self.runner(Arc::new(delete), NonZeroUsize::MIN, link);
-        rooms.spawn(named("the delete stage", delete.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the delete stage", delete.run(stop.clone())));
         Ok(())
     }
 
@@ -191,8 +193,8 @@ impl Outside {
             throttle: self.throttle(config.twilio.bandwidth_limit),
         });
         let fetch = self.runner(Arc::new(fetch), FETCHES, Some(link.clone()));
-        rooms.spawn(named("the fetch stage", fetch.run(stop.clone())));
-        rooms.spawn(named("the link", link.clone().run(stop.clone())));
+        rooms.spawn(self.heart.beating("the fetch stage", fetch.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the link", link.clone().run(stop.clone())));
         let recorder = self.recorder.clone();
         let reconciler = Reconciler::new(ReconcileOptions {
             client: client.clone(),
@@ -204,7 +206,7 @@ impl Outside {
             hangup: Arc::new(move |sid: &CallSid| recorder.call_ended(sid)),
             starter,
         });
-        rooms.spawn(named("the reconciliation", reconciler.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the reconciliation", reconciler.run(stop.clone())));
     }
 
     fn runner(&self, work: Arc<dyn Work>, parallel: NonZeroUsize, link: Option<Link>) -> Runner {

@@ -23,6 +23,8 @@ pub const PATIENCE: Duration = Duration::from_mins(10 + 1);
 pub struct Options {
     /// The executable that has `speech-worker`: our own, or a build for a newer processor.
     pub program: PathBuf,
+    /// Where systemd starts the worker as a unit of its own, if it does.
+    pub socket: Option<PathBuf>,
     /// The model for whole tracks, a name or a path.
     pub model: String,
     /// The model for live ones, if another.

@@ -106,6 +106,7 @@ fn writer(clock: &Arc<crate::clock::ManualClock>) -> LiveWriter<fn() -> Vec<Live
     };
     let options = crate::transcribe::Options {
         program: "/nowhere".into(),
+        socket: None,
         model: "none".to_owned(),
         live_model: None,
         model_dirs: Vec::new(),

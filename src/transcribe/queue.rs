@@ -16,8 +16,8 @@ const TRACKS_MAX: usize = 4;
 /// The worker that is running, as others may see it.
 #[derive(Debug)]
 pub(crate) struct Running {
-    /// Its process number.
-    pub(crate) pid: u32,
+    /// Its process number, if it is a child of ours.
+    pub(crate) pid: Option<u32>,
     /// Its socket.
     pub(crate) socket: UnixStream,
 }
@@ -142,9 +142,9 @@ impl<L, T> Queue<L, T> {
         if starting && inside.stopped { Err(NotTaken::Stopped) } else { Ok(()) }
     }
 
-    /// Returns the process number of the worker that is running.
+    /// Returns the process number of the worker that is running, if it is a child of ours.
     pub(crate) fn worker_pid(&self) -> Option<u32> {
-        self.lock().running.as_ref().map(|running| running.pid)
+        self.lock().running.as_ref().and_then(|running| running.pid)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<L, T>> {
@@ -187,7 +187,7 @@ mod tests {
         let queue: Queue<u8, u8> = Queue::new();
         let (near, far) = UnixStream::pair().unwrap();
         let socket = near.try_clone().unwrap();
-        queue.set_running(Some(Running { pid: 1, socket })).unwrap();
+        queue.set_running(Some(Running { pid: Some(1), socket })).unwrap();
         let reader = std::thread::spawn(move || std::io::Read::read(&mut &near, &mut [0]));
         queue.push_track(1).unwrap();
         queue.stop();

@@ -85,7 +85,7 @@ impl Speech {
         answer.await.unwrap_or(Err(SpeechError::Stopped))
     }
 
-    /// Returns the process number of the worker while there is one.
+    /// Returns the process number of the worker while there is one that is a child of ours.
     pub fn worker_pid(&self) -> Option<u32> {
         self.jobs.worker_pid()
     }
@@ -280,8 +280,7 @@ impl Warm {
     fn start(options: &Options, jobs: &Jobs) -> Result<Self, SpeechError> {
         let not_started =
             |source| SpeechError::NotStarted { program: options.program.clone(), source };
-        let worker =
-            Worker::start(&options.program, options.nice, options.patience).map_err(not_started)?;
+        let worker = Worker::start(options).map_err(not_started)?;
         let socket = worker.socket().map_err(not_started)?;
         jobs.set_running(Some(Running { pid: worker.pid(), socket }))?;
         Ok(Self { worker, track_model: None, live_model: None })

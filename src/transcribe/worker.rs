@@ -47,8 +47,15 @@ pub fn main() -> ExitCode {
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::KILL)) {
         tracing::warn!(%error, "the speech process will outlive its parent");
     }
+    super::swift::become_it();
     match std::io::stdin().as_fd().try_clone_to_owned() {
-        Ok(socket) => serve(&UnixStream::from(socket)),
+        Ok(socket) => {
+            let socket = UnixStream::from(socket);
+            if let Err(error) = super::orphan::watch(&socket) {
+                tracing::warn!(%error, "the speech process may outlive the daemon");
+            }
+            serve(&socket)
+        }
         Err(error) => {
             tracing::error!(%error, "the speech process has no socket for its standard input");
             ExitCode::FAILURE

@@ -32,6 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("whisper_rs", &["transcribe"]),
     ("quick_xml", &["twilio"]),
     ("systemd_journal_logger", &["telemetry"]),
+    ("listenfd", &["daemon"]),
     ("sd_notify", &["daemon"]),
     ("clap", &["cli"]),
     ("anyhow", &["daemon", "cli"]),

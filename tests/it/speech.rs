@@ -39,6 +39,7 @@ fn asset(name: &str) -> File {
 fn options() -> Options {
     Options {
         program: env!("CARGO_BIN_EXE_fieldtape").into(),
+        socket: None,
         model: "tiny.en-q8_0".to_owned(),
         live_model: None,
         model_dirs: vec![root().join("models")],
