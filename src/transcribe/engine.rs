@@ -14,13 +14,12 @@ use whisper_rs::{
     WhisperTokenId, WhisperVadContext, WhisperVadContextParams,
 };
 
-use super::heard::{Effort, EngineError, Haste, Heard, Manner, Word};
+use super::heard::{Attempt, EngineError, Haste, Heard, Manner, Word};
 use super::spans::FRAME;
 use super::timing::{self, Phrase, Token};
 
-/// The temperature of a second try, and how many draws it takes the best of.
-const THOROUGH_TEMPERATURE: f32 = 0.4;
-const THOROUGH_DRAWS: i32 = 3;
+/// The temperature of a second try. One draw: the best of three would need 12 MB more for good.
+const AGAIN_TEMPERATURE: f32 = 0.4;
 
 /// The encoder's places for a second of sound.
 const PLACES_PER_SECOND: usize = 50;
@@ -29,9 +28,9 @@ const PLACES_PER_SECOND: usize = 50;
 const PLACES_SPARE: usize = 256;
 const PLACES_MIN: usize = 768;
 
-/// The most places, 28.8 s, a breath more than a window: the memory of a window's work grows with
+/// The most places, 28.2 s, a breath more than a window: the memory of a window's work grows with
 /// their square, and the last second's is 7 MB.
-const PLACES_MAX: usize = 1440;
+const PLACES_MAX: usize = 1408;
 
 /// Places are a multiple of this: the fast matrix kernels take only whole blocks, and at the
 /// model's own 1500 its attention falls out of them (0.93 s a window, at 1488 0.79 s).
@@ -114,12 +113,11 @@ impl Engine {
         &mut self,
         audio: &[f32],
         manner: &Manner<'_>,
-        effort: Effort,
+        attempt: Attempt,
     ) -> Result<Heard, EngineError> {
         let language = self.language(manner.language)?;
         let prompt = self.tokens(manner.prompt);
-        let draws = if effort == Effort::Quick { 1 } else { THOROUGH_DRAWS };
-        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: draws });
+        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         settings.set_n_threads(i32::try_from(manner.threads).unwrap_or(1).max(1));
         settings.set_language(language.as_deref());
         settings.set_tokens(&prompt);
@@ -129,8 +127,8 @@ impl Engine {
         settings.set_single_segment(true);
         settings.set_temperature_inc(0.0);
         settings.set_no_speech_thold(1.0);
-        if effort == Effort::Thorough {
-            settings.set_temperature(THOROUGH_TEMPERATURE);
+        if attempt == Attempt::Second {
+            settings.set_temperature(AGAIN_TEMPERATURE);
         }
         settings.set_print_progress(false);
         settings.set_print_realtime(false);

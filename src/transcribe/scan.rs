@@ -34,8 +34,8 @@ const NOISE_MAX: f32 = 1e-5;
 const NOISE_JUDGED_FRAMES: usize = 94;
 
 /// After the call: 320 ms of silence end an utterance, so that windows can be filled to the brim,
-/// and 27.7 s are the longest (a window less two pads).
-pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 865 };
+/// and 27.2 s are the longest (a window less two pads).
+pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 850 };
 
 /// While the call runs: 600 ms, for a pause may still be one of thought, and 12 s, for somebody
 /// is waiting.

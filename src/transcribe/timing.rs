@@ -96,11 +96,10 @@ fn share(times: &mut Vec<(usize, usize)>, lengths: &[usize], from: usize, to: us
 /// How long a token takes to say, in letters: a digit is a word, and at a stop one pauses.
 fn length(bytes: &[u8]) -> usize {
     let each = |byte: &u8| match byte {
-        b' ' => 0,
         b'0'..=b'9' | b'.' | b'!' | b'?' => 3,
         b',' => 2,
-        // The later bytes of one letter.
-        0x80..=0xbf => 0,
+        // A space, or the later bytes of one letter.
+        b' ' | 0x80..=0xbf => 0,
         _ => 1,
     };
     bytes.iter().map(each).sum()
