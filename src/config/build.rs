@@ -30,7 +30,12 @@ pub(super) fn build(
     let twilio = twilio(raw.twilio, environment, problems);
     let archive = archive(raw.archive, environment, problems);
     let recording = recording(&raw.recording, problems, &mut warnings);
-    let transcription = transcription(raw.transcription, server.as_ref(), environment, problems);
+    let mut transcription = transcription(raw.transcription, server.as_ref(), problems);
+    if let Some(transcription) = &mut transcription {
+        // Set by fieldtape.service.
+        let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
+        transcription.speech_socket = socket.map(PathBuf::from);
+    }
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
@@ -149,7 +154,6 @@ fn rates(rates_hz: &[i64], problems: &mut Problems) -> Option<Vec<RateHz>> {
 fn transcription(
     raw: raw::Transcription,
     server: Option<&Server>,
-    environment: &dyn Lookup,
     problems: &mut Problems,
 ) -> Option<Transcription> {
     let threads = usize::try_from(raw.threads).ok().filter(|threads| *threads <= 64);
@@ -185,8 +189,7 @@ fn transcription(
         live: raw.live,
         vocabulary: raw.vocabulary,
         nice: nice?,
-        // Set by fieldtape.service.
-        speech_socket: filled(environment.get("FIELDTAPE_SPEECH_SOCKET")).map(PathBuf::from),
+        speech_socket: None,
     })
 }
 

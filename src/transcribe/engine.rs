@@ -36,15 +36,10 @@ const PLACES_MAX: usize = 1408;
 /// model's own 1500 its attention falls out of them (0.93 s a window, at 1488 0.79 s).
 const PLACES_BLOCK: usize = 16;
 
-/// How long a name of the vocabulary seems to have taken: 1.2 s, in the model's ticks of 20 ms.
-const NAME_TICKS: usize = 60;
-
-/// From one name to the next, with a pause of 1 s: after names without one the model forgets the
-/// pauses between turns.
-const NAME_EVERY_TICKS: usize = 110;
-
-/// The vocabulary seems to have been said within 28.6 s, over and over if it is long.
-const NAMES_END: usize = 13 * NAME_EVERY_TICKS;
+/// What seems to have been said after the names of a vocabulary, with its times in ticks of 20 ms.
+/// After a prompt without times the model leaves them out too, and words end up in the wrong turn;
+/// after names with times it takes the names for speech. These words are much the same everywhere.
+const AFTER_NAMES: [(i32, &str, i32); 2] = [(0, " Okay.", 50), (100, " Hm, okay.", 200)];
 
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
@@ -73,6 +68,11 @@ pub(crate) struct Engine {
 impl Engine {
     /// Loads both models from open files.
     pub(crate) fn load(model: &File, detector: &File) -> Result<Self, EngineError> {
+        if let Some(missing) = super::swift::missing() {
+            let error =
+                format!("this processor has no {missing}, without which no speech is heard");
+            return Err(EngineError::Failed(error));
+        }
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false);
@@ -159,25 +159,31 @@ impl Engine {
         }
     }
 
-    /// Returns the tokens of the vocabulary, as many as half the model's text context takes. Each
-    /// name stands there as if it had been said, a sentence by itself with its times: after a prompt
-    /// without times the model leaves them out too, and words end up in the wrong turn.
+    /// Returns the tokens of the vocabulary, as many names as half the model's text context takes,
+    /// and of a few timed words behind them: see [`AFTER_NAMES`].
     fn tokens(&self, vocabulary: &str) -> Vec<i32> {
         let tokens_max = usize::try_from(self.context.n_text_ctx() / 2).unwrap_or(0);
+        // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
+        let of = |text: &str| self.context.tokenize(text, text.len() + 1).unwrap_or_default();
         let first_time = self.context.token_beg();
-        let starts = (0..NAMES_END).step_by(NAME_EVERY_TICKS).cycle();
+        let mut after = Vec::new();
+        for (start, text, end) in AFTER_NAMES {
+            after.push(first_time + start);
+            after.extend(of(text));
+            after.push(first_time + end);
+        }
         let mut tokens = Vec::new();
-        for (start, name) in starts.zip(vocabulary.lines()) {
-            let text = format!(" {}.", name.trim().trim_end_matches('.')).replace('\0', "");
-            // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
-            let name = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
-            if tokens.len() + name.len() + 2 > tokens_max {
+        for name in vocabulary.lines() {
+            let comma = if tokens.is_empty() { "" } else { "," };
+            let name = of(&format!("{comma} {}", name.trim()).replace('\0', ""));
+            if tokens.len() + name.len() + 1 + after.len() > tokens_max {
                 break;
             }
-            let time = |tick: usize| first_time + i32::try_from(tick).unwrap_or(0);
-            tokens.push(time(start));
             tokens.extend(name);
-            tokens.push(time(start + NAME_TICKS));
+        }
+        if !tokens.is_empty() {
+            tokens.extend(of("."));
+            tokens.extend(after);
         }
         tokens
     }

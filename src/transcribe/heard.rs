@@ -31,7 +31,6 @@ pub(crate) struct Manner<'a> {
 
 /// What may be left out to be done sooner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
 pub(crate) enum Haste {
     /// Nothing.
     None,
@@ -43,7 +42,6 @@ pub(crate) enum Haste {
 
 /// How often it has been tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
 pub(crate) enum Attempt {
     /// The most probable word each time.
     First,

@@ -29,6 +29,10 @@ const NOISE_FRAMES: usize = 5;
 const ABOVE_NOISE: f32 = 2.0;
 const NOISE_MAX: f32 = 1e-5;
 
+/// Frames it takes to judge what the noise is: 3 s. A live track comes in quarters of a second, and
+/// the quietest 160 ms of one may be the middle of a word.
+const NOISE_JUDGED_FRAMES: usize = 94;
+
 /// After the call: 320 ms of silence end an utterance, so that windows can be filled to the brim,
 /// and 27.2 s are the longest (a window less two pads).
 pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 850 };
@@ -269,7 +273,8 @@ fn stretches(audible: &[bool]) -> Vec<Range<usize>> {
 fn silent_below(energies: &[f32]) -> f32 {
     let quiet = energies.windows(NOISE_FRAMES).map(|few| few.iter().sum::<f32>());
     let noise = quiet.min_by(f32::total_cmp).unwrap_or(0.0) / NOISE_FRAMES as f32;
-    if noise > NOISE_MAX { FAINT } else { FAINT.max(ABOVE_NOISE * noise) }
+    let is_known = energies.len() >= NOISE_JUDGED_FRAMES && noise <= NOISE_MAX;
+    if is_known { FAINT.max(ABOVE_NOISE * noise) } else { FAINT }
 }
 
 /// Returns a frame's mean square.
@@ -300,6 +305,8 @@ mod tests {
         let silent = silent_below(&voice);
         let audible: Vec<bool> = voice.iter().map(|energy| *energy > silent).collect();
         assert_eq!(stretches(&audible).len(), 1);
-        assert!(silent_below(&[]) > 0.0 && silent_below(&[0.0; 9]) > 0.0);
+        assert!(silent_below(&[]) > 0.0 && silent_below(&[0.0; 99]) > 0.0);
+        let low_word = vec![5e-6; 8];
+        assert!(silent_below(&low_word) < 5e-6, "too short to be told from noise");
     }
 }

@@ -1,4 +1,4 @@
-//! Which build of the speech program this processor is fastest with.
+//! Which build of the speech program this processor is fastest with, and whether it can run it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -37,6 +37,25 @@ fn build_for(own: &Path, has_dotprod: bool) -> Option<PathBuf> {
 fn has_dotprod() -> bool {
     std::arch::is_aarch64_feature_detected!("dotprod")
         && std::arch::is_aarch64_feature_detected!("fp16")
+}
+
+/// Names what this build's engine needs and the processor does not have: without asking, it would
+/// die in the middle of its first window.
+#[cfg(all(target_arch = "x86_64", feature = "whisper"))]
+pub(crate) fn missing() -> Option<&'static str> {
+    let needed = [
+        ("AVX2", std::arch::is_x86_feature_detected!("avx2")),
+        ("FMA", std::arch::is_x86_feature_detected!("fma")),
+        ("F16C", std::arch::is_x86_feature_detected!("f16c")),
+        ("BMI2", std::arch::is_x86_feature_detected!("bmi2")),
+    ];
+    needed.into_iter().find(|(_, there)| !there).map(|(name, _)| name)
+}
+
+/// Every 64-bit ARM processor has what the engine needs.
+#[cfg(all(not(target_arch = "x86_64"), feature = "whisper"))]
+pub(crate) fn missing() -> Option<&'static str> {
+    None
 }
 
 /// There is only one build for other processors.
