@@ -11,40 +11,49 @@ use std::os::fd::AsRawFd as _;
 
 use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState,
-    WhisperToken, WhisperVadContext, WhisperVadContextParams,
+    WhisperTokenId, WhisperVadContext, WhisperVadContextParams,
 };
 
-use super::heard::{Effort, EngineError, Haste, Heard, Manner, Word};
+use super::heard::{Attempt, EngineError, Haste, Heard, Manner, Word};
 use super::spans::FRAME;
+use super::timing::{self, Phrase, Token};
 
-/// The temperature of a second try, and how many draws it takes the best of.
-const THOROUGH_TEMPERATURE: f32 = 0.4;
-const THOROUGH_DRAWS: i32 = 3;
+/// The temperature of a second try. One draw: the best of three would need 12 MB more for good.
+const AGAIN_TEMPERATURE: f32 = 0.4;
 
-/// The encoder's places, 50 a second, are a multiple of this: the fast matrix kernels take only
-/// whole blocks, and at the model's own 1500 its attention falls out of them (0.93 s a window, at
-/// 1488 0.79 s). Fewer places, as many as the sound fills, cost words: see `benches/speech.d`.
-const PLACES_BLOCK: i32 = 16;
+/// The encoder's places for a second of sound.
+const PLACES_PER_SECOND: usize = 50;
 
-/// How long a name of the vocabulary seems to have taken: 1.2 s, in the model's ticks of 20 ms.
-const NAME_TICKS: usize = 60;
+/// Places beyond the sound, 5 s, and the fewest, 15 s: with half as many words are lost.
+const PLACES_SPARE: usize = 256;
+const PLACES_MIN: usize = 768;
 
-/// The vocabulary seems to have been said within 28.8 s, over and over if it is long.
-const NAMES_END: usize = 24 * NAME_TICKS;
+/// The most places, 28.2 s, a breath more than a window: the memory of a window's work grows with
+/// their square, and the last second's is 7 MB.
+const PLACES_MAX: usize = 1408;
+
+/// Places are a multiple of this: the fast matrix kernels take only whole blocks, and at the
+/// model's own 1500 its attention falls out of them (0.93 s a window, at 1488 0.79 s).
+const PLACES_BLOCK: usize = 16;
+
+/// What seems to have been said after the names of a vocabulary, with its times in ticks of 20 ms.
+/// After a prompt without times the model leaves them out too, and words end up in the wrong turn;
+/// after names with times it takes the names for speech. These words are much the same everywhere.
+const AFTER_NAMES: [(i32, &str, i32); 2] = [(0, " Okay.", 50), (100, " Hm, okay.", 200)];
 
 /// Samples in the hundredth of a second that the engine counts in.
 const SAMPLES_PER_CENTISECOND: i64 = 160;
 
-/// Samples in one of the encoder's places: 20 ms.
-const SAMPLES_PER_PLACE: usize = 320;
-
-/// Places the model looks at beyond the sound, and at least, when it is to be quick. With these
-/// tiny.en loses no words, with 64 and none it does.
-const PLACES_AROUND: i32 = 128;
-const PLACES_MIN: i32 = 512;
+/// In haste, places beyond the sound and the fewest: with these tiny.en loses next to no words;
+/// larger models do.
+const HASTY_SPARE: usize = 128;
+const HASTY_MIN: usize = 512;
 
 /// Layers of the smallest model's encoder.
 const LAYERS_OF_TINY: i32 = 4;
+
+/// How probable the model must hold a time, and any time, for a hint where a word begins.
+const HINT_PROBABLE: f32 = 0.01;
 
 /// The hundredths of a second from one time the model can write to the next.
 const CENTISECONDS_PER_TIME: i64 = 2;
@@ -99,24 +108,22 @@ impl Engine {
         &mut self,
         audio: &[f32],
         manner: &Manner<'_>,
-        effort: Effort,
+        attempt: Attempt,
     ) -> Result<Heard, EngineError> {
         let language = self.language(manner.language)?;
         let prompt = self.tokens(manner.prompt);
-        let draws = if effort == Effort::Quick { 1 } else { THOROUGH_DRAWS };
-        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: draws });
+        let mut settings = FullParams::new(SamplingStrategy::Greedy { best_of: 1 });
         settings.set_n_threads(i32::try_from(manner.threads).unwrap_or(1).max(1));
         settings.set_language(language.as_deref());
         settings.set_tokens(&prompt);
         settings.set_no_context(true);
-        settings.set_token_timestamps(true);
         settings.set_audio_ctx(self.places(audio.len(), manner.haste));
         // One pass over the window and one verdict, ours: see `step::hear`.
         settings.set_single_segment(true);
         settings.set_temperature_inc(0.0);
         settings.set_no_speech_thold(1.0);
-        if effort == Effort::Thorough {
-            settings.set_temperature(THOROUGH_TEMPERATURE);
+        if attempt == Attempt::Second {
+            settings.set_temperature(AGAIN_TEMPERATURE);
         }
         settings.set_print_progress(false);
         settings.set_print_realtime(false);
@@ -126,24 +133,12 @@ impl Engine {
             .full(settings, audio)
             .map_err(|error| EngineError::Failed(format!("the speech model failed: {error}")))?;
         let heard_language = whisper_rs::get_lang_str(self.state.full_lang_id_from_state());
-        let (words, complete_to) = self.words();
+        let (words, complete_to) = self.words(audio.len());
         Ok(Heard {
             words,
             complete_to,
             language: heard_language.or(language.as_deref()).unwrap_or("en").to_owned(),
         })
-    }
-
-    /// Returns at how many of its places, 20 ms of sound each, the model is to look. In haste they
-    /// are little more than the sound fills; larger models lose words by that.
-    fn places(&self, samples: usize, haste: Haste) -> i32 {
-        let all = self.context.n_audio_ctx();
-        let all = all - all % PLACES_BLOCK;
-        let filled = i32::try_from(samples / SAMPLES_PER_PLACE).unwrap_or(all);
-        let fitted = filled.saturating_add(PLACES_AROUND).max(PLACES_MIN);
-        let fitted = fitted.saturating_add(PLACES_BLOCK - 1) / PLACES_BLOCK * PLACES_BLOCK;
-        let is_tiny = self.context.model_n_audio_layer() <= LAYERS_OF_TINY;
-        if haste != Haste::None && is_tiny { fitted.min(all) } else { all }
     }
 
     /// Returns the language to ask for, `None` to find it out.
@@ -164,47 +159,80 @@ impl Engine {
         }
     }
 
-    /// Returns the tokens of the vocabulary, as many as half the model's text context takes. Each
-    /// name stands there as if it had been said by itself, with its times: after a prompt without
-    /// times the model leaves them out too, and words end up in the wrong turn.
+    /// Returns the tokens of the vocabulary, as many names as half the model's text context takes,
+    /// and of a few timed words behind them: see [`AFTER_NAMES`].
     fn tokens(&self, vocabulary: &str) -> Vec<i32> {
         let tokens_max = usize::try_from(self.context.n_text_ctx() / 2).unwrap_or(0);
+        // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
+        let of = |text: &str| self.context.tokenize(text, text.len() + 1).unwrap_or_default();
         let first_time = self.context.token_beg();
+        let mut after = Vec::new();
+        for (start, text, end) in AFTER_NAMES {
+            after.push(first_time + start);
+            after.extend(of(text));
+            after.push(first_time + end);
+        }
         let mut tokens = Vec::new();
-        for (start, name) in (0..NAMES_END).step_by(NAME_TICKS).cycle().zip(vocabulary.lines()) {
-            let text = format!(" {}", name.trim()).replace('\0', "");
-            // Room for every byte being a token: whisper-rs 0.16 takes "too many" for a length.
-            let name = self.context.tokenize(&text, text.len() + 1).unwrap_or_default();
-            if tokens.len() + name.len() + 2 > tokens_max {
+        for name in vocabulary.lines() {
+            let comma = if tokens.is_empty() { "" } else { "," };
+            let name = of(&format!("{comma} {}", name.trim()).replace('\0', ""));
+            if tokens.len() + name.len() + 1 + after.len() > tokens_max {
                 break;
             }
-            let time = |tick: usize| first_time + i32::try_from(tick).unwrap_or(0);
-            tokens.push(time(start));
             tokens.extend(name);
-            tokens.push(time(start + NAME_TICKS));
+        }
+        if !tokens.is_empty() {
+            tokens.extend(of("."));
+            tokens.extend(after);
         }
         tokens
     }
 
-    /// Returns the words, and up to where the model says there are no more.
-    fn words(&self) -> (Vec<Word>, Option<usize>) {
+    /// Returns at how many of its places the encoder is to look for so many samples.
+    fn places(&self, samples: usize, haste: Haste) -> i32 {
+        let is_tiny = self.context.model_n_audio_layer() <= LAYERS_OF_TINY;
+        let (spare, min) = match haste {
+            Haste::Live | Haste::Guess if is_tiny => (HASTY_SPARE, HASTY_MIN),
+            Haste::None | Haste::Live | Haste::Guess => (PLACES_SPARE, PLACES_MIN),
+        };
+        let wanted = samples * PLACES_PER_SECOND / 16_000 + spare;
+        let most = usize::try_from(self.context.n_audio_ctx()).unwrap_or(0);
+        let most = PLACES_MAX.min(most - most % PLACES_BLOCK);
+        let places = wanted.max(min).next_multiple_of(PLACES_BLOCK).min(most);
+        i32::try_from(places).unwrap_or(0)
+    }
+
+    /// Returns the words in `samples` of sound, and up to where the model says there are no more.
+    fn words(&self, samples: usize) -> (Vec<Word>, Option<usize>) {
         let (text_end, times_begin) = (self.context.token_eot(), self.context.token_beg());
-        let mut words = Words::default();
-        let mut complete_to = None;
+        let time = |id: WhisperTokenId| sample(i64::from(id - times_begin) * CENTISECONDS_PER_TIME);
+        let mut phrases = Vec::new();
+        let mut phrase = Phrase { end: samples, ..Phrase::default() };
+        let mut no_speech_prob = 0.0;
         for segment in self.state.as_iter() {
-            let no_speech_prob = segment.no_speech_probability();
+            no_speech_prob = segment.no_speech_probability();
             for token in (0..segment.n_tokens()).filter_map(|index| segment.get_token(index)) {
-                let id = token.token_id();
-                if id < text_end {
-                    words.push(&token, no_speech_prob);
-                } else if id > times_begin {
+                let data = token.token_data();
+                if data.id < text_end {
+                    let thinks = data.pt > HINT_PROBABLE && data.ptsum > HINT_PROBABLE;
+                    phrase.tokens.push(Token {
+                        bytes: token.to_bytes().unwrap_or_default().to_vec(),
+                        logprob: data.plog,
+                        hint: thinks.then(|| time(data.tid)),
+                    });
+                } else if data.id >= times_begin {
                     // A time: it ends a phrase, or begins one.
-                    words.end_phrase();
-                    complete_to = Some(sample(i64::from(id - times_begin) * CENTISECONDS_PER_TIME));
+                    let at = time(data.id).min(samples);
+                    let next = Phrase { start: at, end: samples, tokens: Vec::new() };
+                    phrases.push(Phrase { end: at, ..std::mem::replace(&mut phrase, next) });
                 }
             }
         }
-        (words.finish(), complete_to)
+        let open = !phrase.tokens.is_empty();
+        let complete_to = (phrase.start > 0 && !open).then_some(phrase.start);
+        phrases.push(phrase);
+        phrases.retain(|phrase| !phrase.tokens.is_empty());
+        (timing::words(&phrases, no_speech_prob), complete_to)
     }
 }
 
@@ -212,57 +240,6 @@ impl Engine {
 /// no other.
 fn path_of(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
-}
-
-/// Puts tokens together to words. A letter may be spread over tokens, so bytes are collected.
-#[derive(Default)]
-struct Words {
-    done: Vec<Word>,
-    bytes: Vec<u8>,
-    current: Option<Word>,
-    phrase: usize,
-}
-
-impl Words {
-    fn push(&mut self, token: &WhisperToken<'_, '_>, no_speech_prob: f32) {
-        let data = token.token_data();
-        let bytes = token.to_bytes().unwrap_or_default();
-        if bytes.first() == Some(&b' ') {
-            self.close();
-        }
-        self.bytes.extend_from_slice(bytes);
-        let word = self.current.get_or_insert(Word {
-            text: String::new(),
-            start: sample(data.t0),
-            end: 0,
-            logprob_sum: 0.0,
-            tokens: 0,
-            phrase: self.phrase,
-            no_speech_prob,
-        });
-        word.end = sample(data.t1).max(word.start);
-        word.logprob_sum += data.plog;
-        word.tokens += 1;
-    }
-
-    fn end_phrase(&mut self) {
-        self.close();
-        self.phrase += 1;
-    }
-
-    fn close(&mut self) {
-        let text = String::from_utf8_lossy(&std::mem::take(&mut self.bytes)).trim().to_owned();
-        if let Some(word) = self.current.take()
-            && !text.is_empty()
-        {
-            self.done.push(Word { text, ..word });
-        }
-    }
-
-    fn finish(mut self) -> Vec<Word> {
-        self.close();
-        self.done
-    }
 }
 
 fn sample(centiseconds: i64) -> usize {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use super::heard::{Effort, EngineError, Heard, Manner};
+use super::heard::{Attempt, EngineError, Heard, Manner};
 
 /// No engine.
 pub(crate) enum Engine {}
@@ -23,7 +23,7 @@ impl Engine {
         &mut self,
         _audio: &[f32],
         _manner: &Manner<'_>,
-        _effort: Effort,
+        _attempt: Attempt,
     ) -> Result<Heard, EngineError> {
         match *self {}
     }

@@ -78,6 +78,8 @@ pub struct Transcript<'a> {
     pub model: &'a str,
     /// `stream` or `cloud`, if it is a call's.
     pub source: Option<&'a str>,
+    /// Stretches that were heard and dropped.
+    pub dropped: u32,
     /// What was said, in order.
     pub said: &'a [Said<String>],
 }
@@ -91,6 +93,7 @@ pub fn written(call_sid: &CallSid, row: &TranscriptRow, format: Format) -> Strin
         language: &row.language,
         model: &row.model,
         source: Some(row.source.as_str()),
+        dropped: row.dropped,
         said: &said,
     };
     transcript.write(format)
@@ -141,6 +144,8 @@ impl Transcript<'_> {
             end_s: seconds(said.segment.end_ms),
             text: &said.segment.text,
             confidence: hundredths(said.segment.confidence()),
+            avg_logprob: hundredths(said.segment.avg_logprob),
+            no_speech_prob: hundredths(said.segment.no_speech_prob),
             words: said.segment.words.iter().map(JsonWord::of).collect(),
         });
         let transcript = JsonTranscript {
@@ -149,6 +154,7 @@ impl Transcript<'_> {
             language: self.language,
             model: self.model,
             source: self.source,
+            dropped: self.dropped,
             segments: segments.collect(),
         };
         // Plain strings and finite numbers cannot fail to become JSON.
@@ -190,6 +196,7 @@ struct JsonTranscript<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     source: Option<&'a str>,
+    dropped: u32,
     segments: Vec<JsonSegment<'a>>,
 }
 
@@ -200,6 +207,9 @@ struct JsonSegment<'a> {
     end_s: f64,
     text: &'a str,
     confidence: f64,
+    avg_logprob: f64,
+    no_speech_prob: f64,
+    /// Where it is not known where they lie there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     words: Vec<JsonWord<'a>>,
 }
@@ -277,6 +287,7 @@ mod tests {
             language: "en",
             model: "tiny.en-q8_0",
             source: Some("stream"),
+            dropped: 2,
             said,
         };
         transcript.write(format)
@@ -296,8 +307,9 @@ mod tests {
         assert_eq!(
             written(&talk[..1], Format::Json),
             "{\"call_sid\":\"CA0\",\"language\":\"en\",\"model\":\"tiny.en-q8_0\",\"source\":\
-             \"stream\",\"segments\":[{\"speaker\":\"agent\",\"start_s\":0.42,\"end_s\":3.1,\
-             \"text\":\"Good morning.\",\"confidence\":0.9}]}\n"
+             \"stream\",\"dropped\":2,\"segments\":[{\"speaker\":\"agent\",\"start_s\":0.42,\
+             \"end_s\":3.1,\"text\":\"Good morning.\",\"confidence\":0.9,\"avg_logprob\":-0.1,\
+             \"no_speech_prob\":0.0}]}\n"
         );
         assert_eq!(
             written(&talk[2..], Format::Srt),

@@ -41,14 +41,14 @@ pub(crate) enum Haste {
     Guess,
 }
 
-/// How hard to try.
+/// How often it has been tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "whisper"), expect(dead_code, reason = "only an engine reads it"))]
-pub(crate) enum Effort {
+pub(crate) enum Attempt {
     /// The most probable word each time.
-    Quick,
-    /// For what came out badly: a few draws at some temperature, the best one taken.
-    Thorough,
+    First,
+    /// For what came out badly so: drawn at some temperature, which a loop does not survive.
+    Second,
 }
 
 /// A word (or what is written without a space before it), with its time in the window.

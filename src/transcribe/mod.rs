@@ -40,6 +40,7 @@ mod spans;
 mod speech;
 mod step;
 mod swift;
+mod timing;
 mod track;
 mod vocabulary;
 mod window;

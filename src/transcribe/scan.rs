@@ -1,7 +1,7 @@
 //! Goes over a track's sound once, front to back, and gives out windows of speech.
 //!
 //! Memory is the same for any length: at most a span under way, a window being filled and the
-//! piece that waits for the detector (28 s + 29 s + 10 s of floats, 4.3 MB).
+//! piece that waits for the detector (28 s + 28 s + 10 s of floats, 4.2 MB).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -19,12 +19,23 @@ const WARM_UP_FRAMES: usize = 31;
 pub(crate) const PIECE: usize = 312 * FRAME;
 
 /// Sound fainter than this has no words in it: -66 dB of full scale, the two lowest steps of
-/// mu-law. The detector is spared it, which is most of a listening party's digital silence.
+/// mu-law. The detector is spared it, and a second and more of what is no louder than the line's
+/// own noise: most of what a listening party sends.
 const FAINT: f32 = 2.5e-7;
 
+/// The line's noise is the quietest 160 ms of a piece; what is not 3 dB louder is noise too. Noise
+/// above -50 dB of full scale may be a voice without a pause.
+const NOISE_FRAMES: usize = 5;
+const ABOVE_NOISE: f32 = 2.0;
+const NOISE_MAX: f32 = 1e-5;
+
+/// Frames it takes to judge what the noise is: 3 s. A live track comes in quarters of a second, and
+/// the quietest 160 ms of one may be the middle of a word.
+const NOISE_JUDGED_FRAMES: usize = 94;
+
 /// After the call: 320 ms of silence end an utterance, so that windows can be filled to the brim,
-/// and 28 s are the longest (a window less two pads).
-pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 875 };
+/// and 27.2 s are the longest (a window less two pads).
+pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 850 };
 
 /// While the call runs: 600 ms, for a pause may still be one of thought, and 12 s, for somebody
 /// is waiting.
@@ -170,7 +181,8 @@ impl Scan {
         let sound = std::mem::replace(&mut self.waiting, left);
         let echoes = self.echo.frames(&sound);
         let energies: Vec<f32> = sound.chunks_exact(FRAME).map(energy).collect();
-        let audible = energies.iter().zip(echoes).map(|(energy, echo)| *energy > FAINT && !echo);
+        let silent = silent_below(&energies);
+        let audible = energies.iter().zip(echoes).map(|(energy, echo)| *energy > silent && !echo);
         let deaf = self.warm_up.len() / FRAME;
         let mut heard = std::mem::take(&mut self.warm_up);
         heard.extend_from_slice(&sound);
@@ -256,6 +268,15 @@ fn stretches(audible: &[bool]) -> Vec<Range<usize>> {
     found
 }
 
+/// Returns the energy below which a frame of these has no words in it.
+#[expect(clippy::cast_precision_loss, reason = "5 is exact")]
+fn silent_below(energies: &[f32]) -> f32 {
+    let quiet = energies.windows(NOISE_FRAMES).map(|few| few.iter().sum::<f32>());
+    let noise = quiet.min_by(f32::total_cmp).unwrap_or(0.0) / NOISE_FRAMES as f32;
+    let is_known = energies.len() >= NOISE_JUDGED_FRAMES && noise <= NOISE_MAX;
+    if is_known { FAINT.max(ABOVE_NOISE * noise) } else { FAINT }
+}
+
 /// Returns a frame's mean square.
 #[expect(clippy::cast_precision_loss, reason = "512 is exact")]
 fn energy(frame: &[f32]) -> f32 {
@@ -274,5 +295,18 @@ mod tests {
         }
         assert_eq!(stretches(&audible), [10..41, 100..101, 199..200]);
         assert!(stretches(&[false; 10]).is_empty());
+    }
+
+    #[test]
+    fn what_is_no_louder_than_the_line_is_silent_and_a_voice_is_not() {
+        let call: Vec<f32> = [vec![5e-6; 50], vec![1e-3; 50]].concat();
+        assert!((5e-6..1e-3).contains(&silent_below(&call)));
+        let voice: Vec<f32> = (0..300).map(|n| if n % 7 == 0 { 1e-5 } else { 1e-3 }).collect();
+        let silent = silent_below(&voice);
+        let audible: Vec<bool> = voice.iter().map(|energy| *energy > silent).collect();
+        assert_eq!(stretches(&audible).len(), 1);
+        assert!(silent_below(&[]) > 0.0 && silent_below(&[0.0; 99]) > 0.0);
+        let low_word = vec![5e-6; 8];
+        assert!(silent_below(&low_word) < 5e-6, "too short to be told from noise");
     }
 }

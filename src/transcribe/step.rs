@@ -7,7 +7,7 @@ use std::fs::File;
 
 use super::clean;
 use super::engine::Engine;
-use super::heard::{Effort, EngineError, Haste, Manner};
+use super::heard::{Attempt, EngineError, Haste, Manner};
 use super::place::{Placed, place};
 use super::scan::{AFTER_CALL, PIECE, Scan};
 use super::segment::{Segment, joined};
@@ -121,7 +121,7 @@ pub(crate) struct Text {
 
 /// Hears a window: words, cleaned and put on the speech they belong to.
 ///
-/// What comes out badly is heard once more by itself, with more effort; what comes out badly then
+/// What comes out badly is heard once more by itself, in another way; what comes out badly then
 /// too is dropped, and counted. A guess is heard once.
 pub(crate) fn hear(
     engine: &mut Engine,
@@ -137,7 +137,7 @@ pub(crate) fn hear(
         if window.pieces.is_empty() {
             break;
         }
-        let pass = listen(engine, window, manner, Effort::Quick, &mut text)?;
+        let pass = listen(engine, window, manner, Attempt::First, &mut text)?;
         for placed in pass.placed {
             if placed.doubtful > 0 {
                 again.copy(window, &placed.piece);
@@ -148,7 +148,7 @@ pub(crate) fn hear(
         rest = Some(pass.rest);
     }
     if !again.pieces.is_empty() && !guess {
-        for placed in listen(engine, &again, manner, Effort::Thorough, &mut text)?.placed {
+        for placed in listen(engine, &again, manner, Attempt::Second, &mut text)?.placed {
             text.dropped += placed.doubtful;
             text.segments.extend(placed.segments);
         }
@@ -170,11 +170,11 @@ fn listen(
     engine: &mut Engine,
     window: &Window,
     manner: &Manner<'_>,
-    effort: Effort,
+    attempt: Attempt,
     text: &mut Text,
 ) -> Result<Pass, EngineError> {
     let language = text.language.as_deref().unwrap_or(manner.language);
-    let mut heard = engine.listen(&window.audio, &Manner { language, ..*manner }, effort)?;
+    let mut heard = engine.listen(&window.audio, &Manner { language, ..*manner }, attempt)?;
     text.language = Some(heard.language);
     text.dropped += clean::drop_sounds(&mut heard.words);
     let loops = clean::drop_loops(&mut heard.words);

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::Segment;
 
-/// The longest message: 29 s of speech are under 1 KiB of text, a vocabulary is a page.
+/// The longest message: 28 s of speech with the times of its words are some 10 KiB, a vocabulary is
+/// a page.
 const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
 
 /// The most files with one message: a model and a voice detector, or two tracks.

@@ -31,7 +31,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixteen_calls_beside_a_transcription_lose_no_sample() {
-    let home = Home::with_speech().with("server.max_calls", 32);
+    // On a small box the finished call's transcription gives way to what these say.
+    let home = Home::with_speech().with("server.max_calls", 32).with("transcription.live", true);
     let appliance = home.start().await;
     let rest_kib = rss_kib(&appliance);
     let before = appliance.play(telephone("service-call.wav"), |options| options.speed = 4.0).await;
@@ -59,7 +60,10 @@ async fn sixteen_calls_beside_a_transcription_lose_no_sample() {
     println!("{rest_kib} KiB at rest, {most_kib} KiB with {CALLS} calls: {call_kib} KiB each");
     assert!(rest_kib < REST_KIB_MAX && call_kib < CALL_KIB_MAX);
     check_answers(&calls);
-    println!("the transcription was {}", if still { "under way all the while" } else { "done" });
+    println!(
+        "the transcription was {}",
+        if still { "under way all the while" } else { "done, or gave way" }
+    );
 
     for (report, sound) in &calls {
         assert_eq!(report.troubles, [], "{}", report.call_sid);

@@ -151,6 +151,7 @@ fn transcript<'a>(name: &'a str, text: &'a FileText) -> Transcript<'a> {
         language: &text.language,
         model: &text.model,
         source: None,
+        dropped: text.dropped,
         said: &text.said,
     }
 }

@@ -22,24 +22,42 @@ const LOADED_KIB: u64 = 90_000;
 async fn a_speech_process_that_is_killed_costs_time_and_nothing_else() {
     let home = Home::with_speech();
     let appliance = home.start().await;
+    let long = appliance.play(first_25_s(), |options| options.speed = 4.0).await.call_sid;
+    for kill in 1..=3 {
+        let why = kill_while_at_work_on(&appliance, &long).await;
+        println!("kill {kill}: {why}");
+        assert!(why.contains("signal: 9"), "{why}");
+    }
+    let next = appliance.play(telephone("librivox-0880.wav"), |_| {}).await.call_sid;
+    let said = transcribed(&home, &appliance, &next).await.to_string();
+    assert!(said.contains("young man"), "{said}");
+    let said = transcribed(&home, &appliance, &long).await.to_string();
+    assert!(said.contains("compressor"), "{said}");
+    appliance.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_speech_process_that_is_killed_while_people_speak_costs_no_sound() {
+    let home = Home::with_speech().with("transcription.live", true);
+    let appliance = home.start().await;
     let hang_up = CancellationToken::new();
     let sound = Sound::stereo(noise(1, 600_000), noise(2, 600_000));
-    let meanwhile = simulate::run(appliance.call_options(|_| {}), sound.clone(), hang_up.clone());
+    let speaking = simulate::run(appliance.call_options(|_| {}), sound.clone(), hang_up.clone());
     let killing = async {
-        let long = appliance.play(first_25_s(), |options| options.speed = 4.0).await.call_sid;
-        for kill in 1..=3 {
-            let why = kill_while_at_work_on(&appliance, &long).await;
-            println!("kill {kill}: {why}");
-            assert!(why.contains("signal: 9"), "{why}");
+        let mut last = None;
+        for _ in 1..=3 {
+            let worker = eventually("another speech process at work", async || {
+                worker_of(appliance.pid()).filter(|pid| Some(*pid) != last && is_loaded(*pid))
+            })
+            .await;
+            kill(worker);
+            last = Some(worker);
         }
-        let next = appliance.play(telephone("librivox-0880.wav"), |_| {}).await.call_sid;
-        let said = transcribed(&home, &appliance, &next).await.to_string();
-        assert!(said.contains("young man"), "{said}");
-        let said = transcribed(&home, &appliance, &long).await.to_string();
-        assert!(said.contains("compressor"), "{said}");
+        let told = appliance.log().await_line(&["no words are shown", "signal: 9"]).await;
+        println!("{told}");
         hang_up.cancel();
     };
-    let (report, ()) = tokio::join!(meanwhile, killing);
+    let (report, ()) = tokio::join!(speaking, killing);
     let report = report.unwrap();
     appliance.await_recorded(&report.call_sid).await;
     println!("{} s were recorded meanwhile", report.inbound_frames / 50);
@@ -61,18 +79,27 @@ async fn kill_while_at_work_on(appliance: &Appliance, call: &CallSid) -> String 
     let row = || ledger.call(call).unwrap();
     let worker = eventually("a speech process at work", async || {
         let worker = worker_of(appliance.pid())?;
-        let loaded = status(worker, "VmRSS").trim_end_matches("kB").trim().parse::<u64>();
         let at_work = row().transcript_status == "processing";
-        (at_work && loaded.is_ok_and(|kib| kib > LOADED_KIB)).then_some(worker)
+        (at_work && is_loaded(worker)).then_some(worker)
     })
     .await;
-    let pid = Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    kill(worker);
     eventually("the ledger says what became of it", async || {
         let Call { transcript_status, last_error, .. } = row();
         (transcript_status != "processing").then_some(last_error.unwrap_or_default())
     })
     .await
+}
+
+/// Says whether a speech process has its model.
+fn is_loaded(worker: u32) -> bool {
+    let kib = status(worker, "VmRSS").trim_end_matches("kB").trim().parse::<u64>();
+    kib.is_ok_and(|kib| kib > LOADED_KIB)
+}
+
+fn kill(worker: u32) {
+    let pid = Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
 }
 
 /// Finds the speech process of an appliance.

@@ -102,10 +102,12 @@ async fn a_transcript_comes_in_four_forms_and_each_is_in_the_trail() {
         json.json(),
         serde_json::json!({
             "call_sid": sid(1).as_str(), "language": "en", "model": "tiny.en-q8_0",
-            "source": "stream",
+            "source": "stream", "dropped": 0,
             "segments": [
-                {"speaker": "agent", "start_s": 0.42, "end_s": 1.32, "text": "Hello.", "confidence": 0.9},
-                {"speaker": "technician", "start_s": 3.1, "end_s": 4.0, "text": "<b>", "confidence": 0.9},
+                {"speaker": "agent", "start_s": 0.42, "end_s": 1.32, "text": "Hello.",
+                    "confidence": 0.9, "avg_logprob": -0.1, "no_speech_prob": 0.0},
+                {"speaker": "technician", "start_s": 3.1, "end_s": 4.0, "text": "<b>",
+                    "confidence": 0.9, "avg_logprob": -0.1, "no_speech_prob": 0.0},
             ],
         })
     );
