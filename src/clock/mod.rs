@@ -1,7 +1,9 @@
-//! What time it is, and how sure we are.
+//! What time it is, how sure we are, and how other clocks run against ours.
 //!
 //! Invariant: nobody else in the house reads the machine's clocks, so a test can set them all.
 //! Not here: what a moment means to a call.
+
+mod drift;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::domain::UnixMillis;
+
+pub use drift::{Drift, Line};
 
 /// A source of time.
 pub trait Clock: Send + Sync + 'static {
