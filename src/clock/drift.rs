@@ -112,8 +112,8 @@ impl Drift {
         };
         let sure = ((span_s - SPAN_MIN_S) / (SPAN_SURE_S - SPAN_MIN_S)).clamp(0.0, 1.0);
         let seen_skew = if sure > 0.0 { self.hull_skew() } else { self.skew_before };
-        let skew = (self.skew_before + sure * (seen_skew - self.skew_before))
-            .clamp(-SKEW_MAX, SKEW_MAX);
+        let skew =
+            (self.skew_before + sure * (seen_skew - self.skew_before)).clamp(-SKEW_MAX, SKEW_MAX);
         let zero_at_s = self.seen.iter().map(|seen| seen.ahead_s - skew * seen.x_s);
         Line { rate_hz: self.rate_hz, zero_at_s: zero_at_s.fold(f64::INFINITY, f64::min), skew }
     }

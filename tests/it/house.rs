@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const STAIR: &[&[&str]] = &[
     &["domain"],
     &["clock", "telemetry", "audio", "twilio"],
-    &["vault", "models"],
+    &["vault", "models", "microphone"],
     &["store"],
     &["pipeline"],
     &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
@@ -29,6 +29,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hound", &["audio"]),
     ("rubato", &["audio"]),
     ("realfft", &["cloud"]),
+    ("cpal", &["microphone"]),
+    ("rtrb", &["microphone"]),
     ("whisper_rs", &["transcribe"]),
     ("quick_xml", &["twilio"]),
     ("systemd_journal_logger", &["telemetry"]),
