@@ -8,11 +8,13 @@
 //! vault's), and what is made of the sound afterwards.
 
 mod call;
+mod fit;
 mod recorder;
 mod salvage;
 mod scribe;
 mod session;
 
+pub use fit::AgentSound;
 pub use recorder::{LiveCall, LiveTrack, Options, Recorder, Refused, StreamLink, StreamOpening};
 pub use salvage::{Salvaged, salvage_open_calls, salvage_strays};
 pub use session::{Effect, Event, Frame, Session, Skip};

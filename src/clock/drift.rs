@@ -73,11 +73,12 @@ impl Drift {
     }
 
     /// Takes note that the other clock had come to `count` when ours, since boot, was at `at`.
-    /// Counts come in order.
     pub fn see(&mut self, count: u64, at: Duration) {
         let x_s = float(count) / self.rate_hz;
         let new = Seen { x_s, ahead_s: at.as_secs_f64() - x_s };
         match self.seen.back_mut() {
+            // What comes from before is later than what came before it.
+            Some(last) if bucket(last.x_s) > bucket(x_s) => return,
             Some(last) if bucket(last.x_s) == bucket(x_s) => {
                 // By the line known so far: within a bucket it hardly slopes.
                 if new.ahead_s >= last.ahead_s {
