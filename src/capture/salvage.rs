@@ -7,7 +7,7 @@ use super::scribe::chain;
 use crate::clock::SharedClock;
 use crate::domain::{EndReason, Samples8k, TrackSource, UnixMillis};
 use crate::store::{Finish, NewCall, NewTrack, OpenCall, Store, StoreError};
-use crate::vault::{Error, Folder, SealedTrack, Vault};
+use crate::vault::{Error, Folder, SealedTrack, Vault, VoiceCopy};
 
 /// What was taken in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,10 +20,12 @@ pub struct Salvaged {
 
 /// Ends every call that the ledger holds open, with what its folder holds. Run before new calls
 /// are taken: only folders of open calls are looked into, so it is quick however many there are.
+/// What was heard beside Twilio's line is taken to come from where the `agent` is heard now.
 pub async fn salvage_open_calls(
     store: &Store,
     vault: &Vault,
     clock: &SharedClock,
+    agent: Option<TrackSource>,
 ) -> Result<Salvaged, StoreError> {
     let mut salvaged = Salvaged::default();
     for open in store.open_calls().await? {
@@ -33,7 +35,7 @@ pub async fn salvage_open_calls(
             None => Ok(Found::default()),
         };
         match found {
-            Ok(found) => take_in(store, clock, &open, found, &mut salvaged).await?,
+            Ok(found) => take_in((store, clock, agent), &open, found, &mut salvaged).await?,
             Err(error) => {
                 let sid = &open.call_sid;
                 tracing::error!(call.sid = %sid, event = "recording.failed", error = %chain(&error), "what a crash left of {sid} cannot be read now; it is tried again at the next start");
@@ -49,6 +51,7 @@ pub async fn salvage_strays(
     store: &Store,
     vault: &Vault,
     clock: &SharedClock,
+    agent: Option<TrackSource>,
 ) -> Result<Salvaged, StoreError> {
     let mut salvaged = Salvaged::default();
     let walk = vault.clone();
@@ -63,7 +66,7 @@ pub async fn salvage_strays(
     for folder in folders {
         let open = adopt(store, clock, &folder).await?;
         match look_into(vault, folder).await {
-            Ok(found) => take_in(store, clock, &open, found, &mut salvaged).await?,
+            Ok(found) => take_in((store, clock, agent), &open, found, &mut salvaged).await?,
             Err(error) => {
                 tracing::error!(call.sid = %open.call_sid, error = %chain(&error), "a stray part file cannot be taken in");
             }
@@ -106,8 +109,7 @@ async fn adopt(
 }
 
 async fn take_in(
-    store: &Store,
-    clock: &SharedClock,
+    (store, clock, agent): (&Store, &SharedClock, Option<TrackSource>),
     open: &OpenCall,
     found: Found,
     salvaged: &mut Salvaged,
@@ -125,7 +127,11 @@ async fn take_in(
     store
         .finish_call(Finish {
             call: open.call,
-            tracks: found.tracks.iter().map(new_track).collect(),
+            tracks: found
+                .tracks
+                .iter()
+                .map(|t| new_track(t, source_of(t, &found.tracks, agent)))
+                .collect(),
             gaps: Vec::new(),
             reason: EndReason::Interrupted,
             ended_at,
@@ -138,10 +144,21 @@ async fn take_in(
     Ok(())
 }
 
-fn new_track(sealed: &SealedTrack) -> NewTrack {
+/// Where a file's sound came from: beside what came over Twilio's line it is the agent's own.
+fn source_of(track: &SealedTrack, all: &[SealedTrack], agent: Option<TrackSource>) -> TrackSource {
+    let is_line = |track: &SealedTrack| track.name().copy == VoiceCopy::Line;
+    let has_line = all.iter().any(|other| other.party() == track.party() && is_line(other));
+    if has_line && !is_line(track) {
+        agent.unwrap_or(TrackSource::Microphone)
+    } else {
+        TrackSource::Stream
+    }
+}
+
+fn new_track(sealed: &SealedTrack, source: TrackSource) -> NewTrack {
     NewTrack {
         party: sealed.party(),
-        source: TrackSource::Stream,
+        source,
         rate: sealed.rate(),
         part_no: sealed.part_no().get(),
         path: sealed.path().as_str().to_owned(),

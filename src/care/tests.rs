@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{ManualClock, SharedClock};
 use crate::domain::*;
 use crate::store::*;
-use crate::vault::{self, PartNo, TrackName, Vault};
+use crate::vault::{self, PartNo, TrackName, Vault, VoiceCopy};
 
 const NOW: UnixMillis = UnixMillis::new(1_790_000_000_000);
 
@@ -35,7 +35,12 @@ impl Box {
         let store = Store::open(&root.path().join(LEDGER)).unwrap();
         let folder = vault.folder(&sid(), NOW).unwrap();
         let track = |party| {
-            let name = TrackName { part_no: PartNo::FIRST, party, rate: RateHz::Hz8000 };
+            let name = TrackName {
+                part_no: PartNo::FIRST,
+                party,
+                copy: VoiceCopy::First,
+                rate: RateHz::Hz8000,
+            };
             let mut track = vault.open_track(&folder, name).unwrap();
             track.append(&[1, 2, 3, 4]).unwrap();
             track.seal().unwrap()
@@ -113,8 +118,12 @@ async fn what_is_restored_is_what_was_saved_while_the_ledger_was_in_use() {
     let house = Box::with_a_call().await;
     let (to, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let part = house.vault.folder(&sid(), NOW).unwrap();
-    let name =
-        TrackName { part_no: PartNo::FIRST.next(), party: Party::Agent, rate: RateHz::Hz8000 };
+    let name = TrackName {
+        part_no: PartNo::FIRST.next(),
+        party: Party::Agent,
+        copy: VoiceCopy::First,
+        rate: RateHz::Hz8000,
+    };
     let mut live = house.vault.open_track(&part, name).unwrap();
     live.append(&[5, 6]).unwrap();
     let saved = house.back_up(to.path());

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::agent;
 use super::merge::Merged;
 use super::outside::{archive, twilio};
 use super::{
@@ -37,6 +38,8 @@ pub(super) fn build(
         transcription.speech_socket = socket.map(PathBuf::from);
     }
     let consent = consent(raw.consent, problems);
+    let microphone = agent::microphone(&raw.microphone, problems);
+    agent::unused(&raw.microphone, recording.as_ref().map(|r| r.agent_source), &mut warnings);
     Some(Config {
         server: server?,
         twilio: twilio?,
@@ -44,6 +47,7 @@ pub(super) fn build(
         recording: recording?,
         transcription: transcription?,
         consent: consent?,
+        microphone: microphone?,
         file,
         warnings,
     })
@@ -117,22 +121,13 @@ fn recording(
             None
         }
     };
-    match raw.agent_source.as_str() {
-        "twilio" => {}
-        "microphone" | "browser" => warnings.push(super::Problem {
-            key: "recording.agent_source".to_owned(),
-            what: "has no effect in this version; the agent is heard through Twilio".to_owned(),
-        }),
-        other => problems.add(
-            "recording.agent_source",
-            format!("{other:?} is none of \"twilio\", \"microphone\", \"browser\""),
-        ),
-    }
+    let agent_source = agent::source(raw, problems, warnings);
     Some(Recording {
         rates: rates?,
         sync_every: sync_every?,
         min_free_bytes: min_free_bytes?,
         keep_16k: keep_16k?,
+        agent_source: agent_source?,
     })
 }
 

@@ -6,6 +6,7 @@
 //! Not here: what a setting means to a room; each room's own options are built from this by the
 //! daemon.
 
+mod agent;
 mod build;
 mod edit;
 mod lookup;
@@ -20,7 +21,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::PlaceOptions;
-use crate::domain::{AccountSid, RateHz};
+use crate::domain::{AccountSid, RateHz, TrackSource};
+use crate::microphone::DeviceName;
 use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::Credentials;
@@ -53,6 +55,8 @@ pub struct Config {
     pub transcription: Transcription,
     /// What people are told before they are recorded.
     pub consent: Consent,
+    /// The box's own microphone.
+    pub microphone: Microphone,
     /// The file it was read from; none for built-in defaults.
     pub file: Option<PathBuf>,
     /// What was set and has no effect, for a person to read.
@@ -143,6 +147,27 @@ pub struct Recording {
     pub min_free_bytes: u64,
     /// How long the 16 kHz files are kept.
     pub keep_16k: Keep16k,
+    /// Where the agent is heard.
+    pub agent_source: AgentSource,
+}
+
+/// Where the agent is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentSource {
+    /// In Twilio's stream.
+    Twilio,
+    /// By the box's own microphone, and in the stream beside it.
+    Microphone,
+}
+
+impl AgentSource {
+    /// Returns what hears the agent beside Twilio's stream, if anything does.
+    pub const fn beside(self) -> Option<TrackSource> {
+        match self {
+            Self::Twilio => None,
+            Self::Microphone => Some(TrackSource::Microphone),
+        }
+    }
 }
 
 /// How long the 16 kHz files are kept.
@@ -184,6 +209,15 @@ pub struct Consent {
     pub announcement: String,
     /// The language it is said in, as Twilio names it (`en-US`).
     pub language: Option<String>,
+}
+
+/// `[microphone]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Microphone {
+    /// Which one.
+    pub device: DeviceName,
+    /// How much louder its sound is made.
+    pub gain_db: f32,
 }
 
 /// The file that is read when no other is named.

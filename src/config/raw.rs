@@ -136,12 +136,7 @@ section!(
         decline_digit: Option<String> = None,
     }
 );
-section!(
-    Microphone {
-        device: Option<String> = None,
-        gain_db: Option<f64> = None,
-    }
-);
+section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 });
 
 /// Keys of the contract that this version reads and does nothing with, and what to do instead.
 /// Setting one is told at start and by `check-config`: a setting without effect is never silent.
@@ -160,6 +155,4 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("retention.transcript_days", "nothing is purged"),
     ("retention.max_bytes", "nothing is purged"),
     ("consent.decline_digit", "callers are told, and not asked"),
-    ("microphone.device", "the agent is heard through Twilio"),
-    ("microphone.gain_db", "the agent is heard through Twilio"),
 ];

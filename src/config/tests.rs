@@ -83,9 +83,32 @@ fn a_secret_comes_from_the_key_a_file_or_systemd_and_never_prints() {
 
 #[test]
 fn a_setting_without_effect_is_told_and_does_not_stop_the_start() {
-    let config = load("[microphone]\ngain_db = 3.0\n", &[]).unwrap();
+    let config = load("[retention]\naudio_days = 3\n", &[]).unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].to_string().starts_with("microphone.gain_db: has no effect"));
+    assert!(config.warnings[0].to_string().starts_with("retention.audio_days: has no effect"));
+}
+
+#[test]
+fn a_microphone_is_named_by_what_lasts_and_used_when_it_is_asked_for() {
+    let text = "[microphone]\ndevice = \"usb:046d:0a44:A1\"\ngain_db = 3.5\n";
+    let config = load(text, &[]).unwrap();
+    assert_eq!(config.recording.agent_source, AgentSource::Twilio);
+    let told: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("microphone.device: has no effect while"), "{told:?}");
+    assert!(told[1].starts_with("microphone.gain_db: has no effect while"), "{told:?}");
+    let config = load(&format!("{text}[recording]\nagent_source = \"microphone\"\n"), &[]).unwrap();
+    assert_eq!(config.recording.agent_source, AgentSource::Microphone);
+    assert_eq!(config.microphone.device.to_string(), "usb:046d:0a44:A1");
+    assert!((config.microphone.gain_db - 3.5).abs() < 1e-6 && config.warnings.is_empty());
+    for (bad, what) in [
+        ("device = \"hw:1\"", "microphone.device: \"hw:1\" is a card's number"),
+        ("device = \"\"", "microphone.device: is empty"),
+        ("gain_db = 41", "microphone.gain_db: 41 is not within"),
+        ("gain_db = nan", "microphone.gain_db: NaN is not within"),
+    ] {
+        let lines = lines(&format!("[microphone]\n{bad}\n"), &[]);
+        assert!(lines.len() == 1 && lines[0].starts_with(what), "{bad}: {lines:#?}");
+    }
 }
 
 #[test]

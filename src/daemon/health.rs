@@ -8,9 +8,11 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::ear;
 use super::heart::Heart;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
+use crate::microphone;
 use crate::pipeline::{Link, LinkState};
 use crate::store::{Backlog, Store, StoreError};
 use crate::transcribe::ModelFiles;
@@ -40,6 +42,7 @@ pub(super) struct Watcher {
     pub(super) model_dirs: Vec<PathBuf>,
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
+    pub(super) microphone: Option<microphone::Status>,
     pub(super) heart: Heart,
 }
 
@@ -58,11 +61,14 @@ impl Watcher {
         let mut beat = interval(LOOK_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut proved = (self.ledger().await, self.disk().await);
+        let mut microphone = self.microphone.clone();
         for round in 0_u32.. {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 _ = beat.tick() => {}
+                // What is missing is loud from the first second.
+                () = ear::changed(&mut microphone) => {}
             }
             if round % PROVE_EVERY == PROVE_EVERY - 1 {
                 proved = (self.ledger().await, self.disk().await);
@@ -99,7 +105,9 @@ impl Watcher {
     ) -> Health {
         let (ledger, disk) = proved.clone();
         let ready = ledger.state != CheckState::Failing && disk.state != CheckState::Failing;
-        let checks = vec![
+        let now = self.clock.since_boot();
+        let microphone = self.microphone.as_ref().map(|microphone| ear::look(microphone, now));
+        let mut checks = vec![
             self.configuration(),
             self.signatures(),
             ledger,
@@ -111,6 +119,7 @@ impl Watcher {
             self.link(),
             stages(backlog),
         ];
+        checks.extend(microphone);
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls }
     }
@@ -337,7 +346,12 @@ fn stages(backlog: &Result<Vec<Backlog>, StoreError>) -> Check {
     }
 }
 
-fn check(name: &str, state: CheckState, detail: impl Into<String>, fix: Option<&str>) -> Check {
+pub(super) fn check(
+    name: &str,
+    state: CheckState,
+    detail: impl Into<String>,
+    fix: Option<&str>,
+) -> Check {
     Check { name: name.to_owned(), state, detail: detail.into(), fix: fix.map(str::to_owned) }
 }
 

@@ -14,11 +14,13 @@ use tokio_util::task::TaskTracker;
 use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors, speech};
+use super::{Ports, doors, ear, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
 use crate::config::{Config, Keep16k};
+use crate::domain::TrackSource;
+use crate::microphone::Microphone;
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
@@ -56,6 +58,7 @@ pub(super) struct House {
     live_speech: Arc<Speech>,
     schedule: Schedule,
     recorder: Recorder,
+    microphone: Option<Microphone>,
     outside: Outside,
     calls: TaskTracker,
     admin: Arc<Listener>,
@@ -82,7 +85,8 @@ impl House {
             );
         }
         note_absence(&store, clock).await?;
-        let salvaged = salvage_open_calls(&store, &vault, clock).await?;
+        let agent = config.recording.agent_source.beside();
+        let salvaged = salvage_open_calls(&store, &vault, clock, agent).await?;
         if salvaged.calls > 0 {
             tracing::warn!(
                 event = "salvaged",
@@ -101,11 +105,13 @@ impl House {
             clock: Arc::clone(clock),
             due: due.clone(),
             rates: config.recording.rates.clone(),
+            agent,
             calls_max: config.server.max_calls,
             boot_id: boot_id(),
             tasks: calls.clone(),
             stop: stop.clone(),
         });
+        let microphone = ear::start(config, &recorder, clock)?;
         let schedule = {
             let recorder = recorder.clone();
             let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
@@ -130,6 +136,7 @@ impl House {
             live_speech,
             schedule,
             recorder,
+            microphone,
             outside,
             calls,
             admin: Arc::new(admin),
@@ -206,8 +213,8 @@ impl House {
             rooms.spawn(self.heart.beating("live transcription", writer.run(stop.clone())));
         }
         self.calls.spawn(strays(
-            self.store.clone(),
-            self.vault.clone(),
+            (self.store.clone(), self.vault.clone()),
+            self.config.recording.agent_source.beside(),
             self.clock.clone(),
             self.due.clone(),
         ));
@@ -225,6 +232,7 @@ impl House {
             model_dirs: speech::model_dirs(&self.config),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
+            microphone: self.microphone.as_ref().map(Microphone::status),
             heart: self.heart.clone(),
         }
     }
@@ -295,8 +303,13 @@ async fn note_absence(store: &Store, clock: &SharedClock) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn strays(store: Store, vault: Vault, clock: SharedClock, due: Due) {
-    match salvage_strays(&store, &vault, &clock).await {
+async fn strays(
+    (store, vault): (Store, Vault),
+    agent: Option<TrackSource>,
+    clock: SharedClock,
+    due: Due,
+) {
+    match salvage_strays(&store, &vault, &clock, agent).await {
         Ok(salvaged) if salvaged.calls > 0 => {
             tracing::warn!(
                 event = "salvaged",

@@ -6,6 +6,7 @@
 //! the one function [`run`] and what it calls, in reading order.
 
 mod doors;
+mod ear;
 mod handed;
 mod health;
 mod heart;

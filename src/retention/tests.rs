@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::*;
 use crate::store::*;
-use crate::vault::{PartNo, TrackName};
+use crate::vault::{PartNo, TrackName, VoiceCopy};
 
 fn call(sid: &CallSid, at: UnixMillis) -> NewCall {
     NewCall {
@@ -36,7 +36,12 @@ async fn a_sweep_hashes_what_is_kept_and_deletes_what_was_given_up() {
     let tracks: Vec<_> = [RateHz::Hz8000, RateHz::Hz16000]
         .into_iter()
         .map(|rate| {
-            let name = TrackName { part_no: PartNo::FIRST, party: Party::Agent, rate };
+            let name = TrackName {
+                part_no: PartNo::FIRST,
+                party: Party::Agent,
+                copy: VoiceCopy::First,
+                rate,
+            };
             let mut track = vault.open_track(&place, name).unwrap();
             track.append(&[1, 2, 3]).unwrap();
             track.seal().unwrap()

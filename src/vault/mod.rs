@@ -55,7 +55,7 @@ use crate::domain::{CallSid, Party, UnixMillis};
 
 pub use download::{Download, DownloadError, SealedDownload};
 pub use error::{Error, Fault};
-pub use names::{BadPath, CloudTrackName, Folder, PartNo, RelPath, TrackName};
+pub use names::{BadPath, CloudTrackName, Folder, PartNo, RelPath, TrackName, VoiceCopy};
 pub use open::OpenTrack;
 pub use rewrite::{Rewrite, Rewritten};
 pub use salvage::Salvage;

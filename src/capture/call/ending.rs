@@ -19,6 +19,7 @@ impl OngoingCall {
             self.await_place().await;
         }
         self.step(Event::End);
+        self.end_agent();
         self.flush();
         let ended_at = self.closed.map_or_else(|| self.options.clock.now(), |(_, at, _)| at);
         let written = self.seal().await;

@@ -8,20 +8,25 @@
 //! The task waits for nobody: the ledger and the disk are told and not waited for until the call
 //! is over.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Instrument;
 
+mod agent;
 mod ending;
 mod handing;
 mod placing;
 
-use super::recorder::{LiveTrack, Options, StreamOpening};
-use super::scribe::{self, Order, ScribeOptions, Write};
+use self::agent::Agent;
+use super::desk::Sitting;
+use super::fit::AgentSound;
+use super::live::Shown;
+use super::recorder::{Options, StreamOpening};
+use super::scribe::{self, Order, ScribeOptions, Sound, Write};
 use super::session::{Effect, Event, Frame, Session};
 use crate::domain::{
     CallSid, EndReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
@@ -66,6 +71,7 @@ pub(super) enum Message {
     Frame { stream_no: u64, frame: Frame },
     Skipped { stream_no: u64, sequence: Option<u64>, unreadable: bool },
     Closed { stream_no: u64, stopped: bool },
+    Agent(AgentSound),
     Ended,
 }
 
@@ -88,6 +94,7 @@ pub(super) struct OngoingCall {
     scribe: SyncSender<Order>,
     session: Session,
     parties: Option<PartyMap>,
+    agent: Option<Agent>,
     stream: Option<OpenStream>,
     announced: Option<NewCall>,
     placing: Option<(Placing, Duration)>,
@@ -109,16 +116,15 @@ pub(super) struct OngoingCall {
 impl OngoingCall {
     /// Starts the call's scribe; the task itself is started by whoever runs it.
     pub(super) fn new(
-        options: Arc<Options>,
-        call_sid: CallSid,
-        shown: Arc<Mutex<Vec<LiveTrack>>>,
+        (options, call_sid, shown): (Arc<Options>, CallSid, Shown),
+        agent: Option<(TrackSource, Sitting)>,
     ) -> std::io::Result<Self> {
         let span = tracing::info_span!("call", call.sid = %call_sid);
         let scribe = scribe::start(ScribeOptions {
             vault: options.vault.clone(),
             clock: Arc::clone(&options.clock),
             rates: options.rates.clone(),
-            shown,
+            shown: shown.clone(),
             span: span.clone(),
         })?;
         Ok(Self {
@@ -127,6 +133,7 @@ impl OngoingCall {
             scribe,
             session: Session::default(),
             parties: None,
+            agent: agent.map(|(source, sitting)| Agent::new(source, sitting, shown)),
             stream: None,
             announced: None,
             placing: None,
@@ -171,6 +178,7 @@ impl OngoingCall {
                     }
                 }
             };
+            self.hear_the_last(&mut inbox).await;
             inbox.close();
             while let Ok(message) = inbox.try_recv() {
                 self.hear(message);
@@ -206,6 +214,7 @@ impl OngoingCall {
                     self.close(stopped);
                 }
             }
+            Message::Agent(sound) => self.hear_agent(sound),
             Message::Ended => {
                 self.ended.get_or_insert(self.options.clock.since_boot());
             }
@@ -235,6 +244,7 @@ impl OngoingCall {
         }
         let StreamOpening { call, stream_sid, verified, parties } = opening;
         let back = self.closed.take().is_some();
+        self.seat_waits(false);
         tracing::info!(
             event = if back { "stream.resumed" } else { "stream.started" }, stream.sid = %stream_sid, verified,
             "sound of {} (…{}) begins to come", self.call_sid, last_four(&call.from_number).trim_start_matches('…')
@@ -281,7 +291,10 @@ impl OngoingCall {
                 }
             }
             Effect::Write { track, at, ulaw } => {
-                self.batch.push(Write { party: parties.party(track), at, ulaw });
+                let (party, source) = (parties.party(track), TrackSource::Stream);
+                let write = Write { party, source, at, sound: Sound::Ulaw(ulaw) };
+                self.call_comes_to(write.end());
+                self.batch.push(write);
             }
             Effect::Gap { track, start, end, reason } => {
                 self.gap(GapRow {
@@ -306,15 +319,18 @@ impl OngoingCall {
     fn beat(&mut self) {
         self.place();
         self.step(Event::Tick);
+        self.fit_agent();
         self.flush();
         let now = self.options.clock.since_boot();
         if now.saturating_sub(self.gaps_told) >= GAPS_EVERY {
             self.gaps_told = now;
+            self.tell_agent_missing();
             self.tell_gaps();
         }
     }
     fn close(&mut self, stopped: bool) {
         self.step(Event::Closed);
+        self.seat_waits(true);
         let (now, at) = (self.options.clock.since_boot(), self.options.clock.now());
         self.closed = Some((now, at, stopped));
         let Some(stream) = self.stream.take() else { return };

@@ -3,8 +3,9 @@
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::agent::Agent;
 use super::{OngoingCall, PLACE_WITHIN};
-use crate::capture::scribe::Order;
+use crate::capture::scribe::{Lane, Order};
 use crate::domain::Samples8k;
 use crate::store::{NewStream, StoreError};
 use crate::vault::Folder;
@@ -67,7 +68,8 @@ impl OngoingCall {
         match known.map_or_else(|| Folder::new(&self.call_sid, now), Ok) {
             Ok(folder) => {
                 self.folder = Some(folder.clone());
-                self.order(Order::Open { folder, offset: self.offset });
+                let lanes = Lane::of_a_call(self.agent.as_ref().map(Agent::source));
+                self.order(Order::Open { folder, offset: self.offset, lanes });
             }
             Err(error) => {
                 tracing::error!(event = "recording.failed", error = %error, "{} has no folder: the clock is out of all bounds", self.call_sid);
