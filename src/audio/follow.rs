@@ -45,10 +45,6 @@ impl std::fmt::Debug for Follower {
 impl Follower {
     /// Makes one for a sound card of this rate. What it gives first lies before the first sample
     /// that goes in: see [`next_at`](Self::next_at).
-    #[expect(
-        clippy::expect_used,
-        reason = "the rate was checked: the ratio is neither 0 nor absurd"
-    )]
     pub fn new(from_hz: u32) -> Result<Self, RateError> {
         if !(RATE_HZ_MIN..=RATE_HZ_MAX).contains(&from_hz) {
             return Err(RateError { rate_hz: from_hz });
@@ -59,8 +55,7 @@ impl Follower {
             .oversampling_factor(FINE_STEPS)
             .interpolation(SincInterpolationType::Cubic);
         let span = 1.0 + 2.0 * SPEED_SPAN;
-        let filter = Async::new_sinc(ratio, span, &shape, FOLLOWED_CHUNK, 1, FixedAsync::Output)
-            .expect("a finite ratio above zero and a whole chunk");
+        let filter = Self::filter(ratio, span, &shape);
         Ok(Self {
             ratio,
             speed: 1.0,
@@ -69,6 +64,15 @@ impl Follower {
             produced: vec![0.0; FOLLOWED_CHUNK],
             filter,
         })
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "the rate was checked: the ratio is neither 0 nor absurd"
+    )]
+    fn filter(ratio: f64, span: f64, shape: &SincInterpolationParameters) -> Async<f32> {
+        Async::new_sinc(ratio, span, shape, FOLLOWED_CHUNK, 1, FixedAsync::Output)
+            .expect("a finite ratio above zero and a whole chunk")
     }
 
     /// Returns where in what went in the next sample that comes out is taken from. Below 0 it lies
@@ -103,10 +107,22 @@ impl Follower {
     }
 
     /// Returns the next [`FOLLOWED_CHUNK`] samples, if there is enough for them.
-    #[expect(clippy::expect_used, reason = "both buffers are as large as the filter asked for")]
     pub fn take(&mut self) -> Option<&[f32]> {
         let needed = self.filter.input_frames_next();
-        let given = self.pending.get(..needed)?;
+        if self.pending.len() < needed {
+            return None;
+        }
+        self.process(needed);
+        #[expect(clippy::cast_precision_loss, reason = "a chunk is 320 samples")]
+        {
+            self.taken_at += FOLLOWED_CHUNK as f64 * self.step();
+        }
+        Some(&self.produced)
+    }
+
+    #[expect(clippy::expect_used, reason = "both buffers are as large as the filter asked for")]
+    fn process(&mut self, needed: usize) {
+        let given = &self.pending[..needed];
         let input = InterleavedSlice::new(given, 1, needed).expect("as long as its slice");
         let mut output = InterleavedSlice::new_mut(&mut self.produced, 1, FOLLOWED_CHUNK)
             .expect("as long as its slice");
@@ -114,11 +130,6 @@ impl Follower {
             .process_into_buffer(&input, &mut output, None)
             .expect("a whole chunk and room for the answer");
         self.pending.drain(..needed);
-        #[expect(clippy::cast_precision_loss, reason = "a chunk is 320 samples")]
-        {
-            self.taken_at += FOLLOWED_CHUNK as f64 * self.step();
-        }
-        Some(&self.produced)
     }
 
     /// Returns how many samples of silence, pushed behind the last one, bring out all of it.

@@ -1,4 +1,9 @@
-#![expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "short sounds")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "short sounds"
+)]
 
 use std::f64::consts::TAU;
 
@@ -88,7 +93,7 @@ fn what_16_khz_cannot_hold_is_not_folded_into_it() {
 fn silence_behind_the_end_brings_out_the_end() {
     let mut follower = Follower::new(48_000).unwrap();
     let mut heard_to = 0.0;
-    follower.push(&[0.1; 4800]);
+    follower.push(&vec![0.1; 4800]);
     follower.push(&vec![0.0; follower.tail()]);
     while follower.take().is_some() {
         heard_to = follower.next_at();

@@ -19,6 +19,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::ready::Ready;
 use crate::audio::{FOLLOWED_CHUNK, Follower, pcm16};
 use crate::clock::{Drift, Line};
 use crate::domain::{GapReason, Samples8k};
@@ -97,7 +98,7 @@ pub(super) struct Fit {
     end: u64,
     /// Where anything but silence was last heard.
     sound_to: u64,
-    ready: VecDeque<Piece>,
+    ready: Ready,
     gaps: Vec<Fitted>,
 }
 
@@ -115,13 +116,6 @@ struct Run {
     skip_to: f64,
 }
 
-/// Samples of 16 kHz and their place.
-#[derive(Debug)]
-struct Piece {
-    at: u64,
-    pcm: Vec<i16>,
-}
-
 impl Fit {
     /// Makes one for a source whose sound comes no later than `patience`.
     pub(super) fn new(patience: Duration) -> Self {
@@ -133,7 +127,7 @@ impl Fit {
             run: None,
             end: 0,
             sound_to: 0,
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             gaps: Vec::new(),
         }
     }
@@ -154,7 +148,7 @@ impl Fit {
             return;
         }
         while let Some(sound) = self.early.pop_front() {
-            self.place(sound);
+            self.place(&sound);
         }
     }
 
@@ -162,45 +156,37 @@ impl Fit {
     /// beyond is kept: perhaps the call goes on there, and perhaps it is over.
     pub(super) fn release(&mut self, limit: Samples8k) -> Vec<Fitted> {
         let mut out = std::mem::take(&mut self.gaps);
-        let limit = 2 * limit.get();
-        while let Some(piece) = self.ready.front_mut() {
-            // Whole samples of the timeline only.
-            let whole = limit.saturating_sub(piece.at).min(piece.pcm.len() as u64) & !1;
-            if whole == 0 {
-                break;
-            }
-            let rest = piece.pcm.split_off(usize::try_from(whole).unwrap_or(usize::MAX));
-            let wide = std::mem::replace(&mut piece.pcm, rest);
-            out.push(Fitted::Write { at: Samples8k::new(piece.at / 2), wide });
-            piece.at += whole;
-            if piece.pcm.is_empty() {
-                self.ready.pop_front();
-            }
+        while let Some((at, wide)) = self.ready.take(limit) {
+            out.push(Fitted::Write { at, wide });
         }
         out
     }
 
     /// Returns the stretch in which nothing has been heard up to now, if there is one.
     pub(super) fn missing(&mut self, limit: Samples8k) -> Option<Fitted> {
-        let end = Samples8k::new(limit.since(self.patience));
-        if end.get() * 2 <= self.end {
-            return None;
+        let is_away = limit.since(self.patience) * 2 > self.end;
+        if is_away {
+            self.flush();
         }
-        self.flush();
-        let start = Samples8k::new(self.end.div_ceil(2));
-        Some(Fitted::Gap { start, end, reason: GapReason::Disconnected })
+        let start = self.mute_since().unwrap_or(Samples8k::new(self.end.div_ceil(2)));
+        let end =
+            if is_away { Samples8k::new(limit.since(self.patience)) } else { self.heard_to() };
+        (end.min(limit) > start).then_some(Fitted::Gap {
+            start,
+            end: end.min(limit),
+            reason: GapReason::Disconnected,
+        })
     }
 
     /// Ends it: the call is so long and no longer.
     pub(super) fn finish(&mut self, limit: Samples8k) -> Vec<Fitted> {
         self.flush();
-        if let Some(last) = self.ready.back_mut() {
-            last.make_even();
-        }
+        self.ready.end();
         let mut out = self.release(limit);
         let missing = (2 * limit.get()).saturating_sub(self.end);
-        if missing > PADDING_MAX {
-            let start = Samples8k::new(self.end.div_ceil(2));
+        let mute = self.mute_since().filter(|since| *since < limit);
+        if missing > PADDING_MAX || mute.is_some() {
+            let start = mute.unwrap_or(Samples8k::new(self.end.div_ceil(2)));
             out.push(Fitted::Gap { start, end: limit, reason: GapReason::Disconnected });
         }
         out
@@ -211,10 +197,11 @@ impl Fit {
         Samples8k::new(self.end / 2)
     }
 
-    /// Returns since where there has been nothing but silence in it, if for long.
+    /// Returns since where there has been nothing but digital silence in it, if for long: a
+    /// microphone that is muted or dead hears as little as one that is away.
     pub(super) fn mute_since(&self) -> Option<Samples8k> {
         let is_mute = self.end.saturating_sub(self.sound_to) >= MUTE_AFTER;
-        is_mute.then_some(Samples8k::new(self.sound_to / 2))
+        is_mute.then_some(Samples8k::new(self.sound_to.div_ceil(2)))
     }
 
     fn is_settled(&self, now: Duration) -> bool {
@@ -226,12 +213,12 @@ impl Fit {
         self.call.line().map(|line| 2.0 * line.count(at_s))
     }
 
-    fn place(&mut self, sound: AgentSound) {
+    fn place(&mut self, sound: &AgentSound) {
         let follows = self
             .run
             .as_ref()
             .is_some_and(|run| (run.epoch, run.next) == (sound.epoch, sound.first));
-        if !follows && !self.begin(&sound) {
+        if !follows && !self.begin(sound) {
             return;
         }
         if let Some(run) = &mut self.run {
@@ -264,11 +251,14 @@ impl Fit {
     /// Goes on at a later place, with a gap; an earlier one is none.
     fn leap_to(&mut self, place: f64, reason: GapReason) {
         let place = whole(place);
-        if place >= self.end + HOLE_MIN {
-            let (start, end) = (Samples8k::new(self.end.div_ceil(2)), Samples8k::new(place / 2));
-            self.gaps.push(Fitted::Gap { start, end, reason });
+        if place < self.end + HOLE_MIN {
+            self.end = self.end.max(place);
+            return;
         }
-        self.end = self.end.max(place);
+        let start = self.mute_since().unwrap_or(Samples8k::new(self.end.div_ceil(2)));
+        self.gaps.push(Fitted::Gap { start, end: Samples8k::new(place / 2), reason });
+        // What is silent from here on is silent anew.
+        (self.end, self.sound_to) = (place, place);
     }
 
     /// Makes what can be made of what was heard.
@@ -331,37 +321,30 @@ impl Fit {
         self.append(pcm);
     }
 
+    /// Takes note of where there is anything but digital silence.
+    fn listen(&mut self, at: u64, pcm: &[i16]) {
+        let is_sound = |sample: &i16| sample.unsigned_abs() > 1;
+        let (Some(first), Some(last)) =
+            (pcm.iter().position(is_sound), pcm.iter().rposition(is_sound))
+        else {
+            return;
+        };
+        if let Some(start) = self.mute_since() {
+            let heard_again = at + first as u64;
+            let end = Samples8k::new(heard_again / 2);
+            self.gaps.push(Fitted::Gap { start, end, reason: GapReason::Disconnected });
+        }
+        self.sound_to = at + last as u64 + 1;
+    }
+
     fn append(&mut self, pcm: Vec<i16>) {
         if pcm.is_empty() {
             return;
         }
         let at = self.end;
+        self.listen(at, &pcm);
         self.end += pcm.len() as u64;
-        if let Some(last) = pcm.iter().rposition(|sample| sample.unsigned_abs() > 1) {
-            self.sound_to = at + last as u64;
-        }
-        match self.ready.back_mut() {
-            Some(piece) if piece.at + piece.pcm.len() as u64 == at => piece.pcm.extend(pcm),
-            // The timeline counts in pairs: a piece that begins within one begins with it.
-            _ => {
-                let half = usize::from(!at.is_multiple_of(2));
-                let mut whole = vec![0; half];
-                whole.extend(pcm);
-                if let Some(last) = self.ready.back_mut() {
-                    last.make_even();
-                }
-                self.ready.push_back(Piece { at: at - half as u64, pcm: whole });
-            }
-        }
-    }
-}
-
-impl Piece {
-    /// Ends it with the timeline's sample that it ends in.
-    fn make_even(&mut self) {
-        if !self.pcm.len().is_multiple_of(2) {
-            self.pcm.push(0);
-        }
+        self.ready.append(at, pcm);
     }
 }
 

@@ -27,6 +27,7 @@ struct World {
     gaps: Vec<(u64, u64, GapReason)>,
     /// When, since boot, clicks were made at the microphone.
     clicks_s: Vec<f64>,
+    clicking: bool,
 }
 
 struct Source {
@@ -92,6 +93,7 @@ impl World {
             written: Vec::new(),
             gaps: Vec::new(),
             clicks_s: Vec::new(),
+            clicking: true,
         }
     }
 
@@ -144,7 +146,7 @@ impl World {
         let mut samples = vec![0.0; count as usize];
         for (n, sample) in samples.iter_mut().enumerate() {
             let at = source.count + n as u64;
-            if at_s(at).fract() < 1.0 / source.true_hz() {
+            if self.clicking && at_s(at).fract() < 1.0 / source.true_hz() {
                 *sample = 0.9;
                 self.clicks_s.push(at_s(at));
             }
@@ -372,4 +374,22 @@ fn a_muted_microphone_is_known_by_its_silence() {
     fit.call_at(Samples8k::ZERO, Duration::from_secs(1000));
     fit.hear(sound(1), Duration::from_secs(1010));
     assert_eq!(fit.mute_since(), Some(Samples8k::ZERO));
+}
+
+#[test]
+fn what_a_muted_microphone_does_not_hear_is_a_gap_until_it_hears_again() {
+    let mut world = World::new(0.0, Source::new(16_000, 0.0));
+    world.run(4.5);
+    // Nobody clicks for nine seconds.
+    world.clicking = false;
+    world.run(9.0);
+    let limit = world.limit();
+    let Some(Fitted::Gap { start, .. }) = world.fit.missing(limit) else { panic!("it is told") };
+    world.clicking = true;
+    world.run(3.0);
+    world.finish();
+    let [(from, to, GapReason::Disconnected)] = world.gaps[..] else { panic!("{:?}", world.gaps) };
+    assert_eq!(from, start.get());
+    // From the click at 4 s to that at 14 s, of a call that began at 1.3 s.
+    assert!(from.abs_diff(21_600) < 200 && to.abs_diff(101_600) < 200, "{:?}", world.gaps);
 }

@@ -13,6 +13,7 @@ mod call;
 mod desk;
 mod fit;
 mod live;
+mod ready;
 mod recorder;
 mod salvage;
 mod scribe;

@@ -6,6 +6,7 @@
 //! Not here: what a command does beyond reading its arguments and printing its answer.
 
 mod admin;
+mod audio;
 mod bar;
 mod calls;
 mod care;
@@ -88,6 +89,9 @@ enum Command {
     /// List, fetch and measure speech models
     #[command(subcommand)]
     Model(model::Args),
+    /// List microphones, or show what one hears
+    #[command(subcommand)]
+    Audio(audio::Args),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
     /// Print a completion script
@@ -146,7 +150,12 @@ pub fn main() -> ExitCode {
 }
 
 fn set_log(cli: &Cli) -> Result<(), Failure> {
-    let quiet = !matches!(cli.command, Command::Run);
+    let usual = match cli.command {
+        Command::Run => "info",
+        // What becomes of the microphone is the answer.
+        Command::Audio(_) => "off",
+        _ => "warn",
+    };
     let filter = cli.log.clone().or_else(|| Environment.get("FIELDTAPE_LOG"));
     let options = telemetry::Options {
         format: match cli.log_format {
@@ -154,7 +163,7 @@ fn set_log(cli: &Cli) -> Result<(), Failure> {
             LogFormat::Text => telemetry::Format::Text,
             LogFormat::Json => telemetry::Format::Json,
         },
-        filter: filter.unwrap_or_else(|| if quiet { "warn" } else { "info" }.to_owned()),
+        filter: filter.unwrap_or_else(|| usual.to_owned()),
     };
     telemetry::init(&options).map_err(|error| Failure::Usage(error.to_string()))
 }
@@ -174,6 +183,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Fsck(args) => care::fsck(&context, &args),
         Command::Verify(args) => care::verify(&context, &args),
         Command::Model(args) => model::run(&context, args),
+        Command::Audio(args) => audio::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),

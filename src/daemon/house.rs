@@ -15,7 +15,7 @@ use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
 use super::{Ports, doors, ear, speech};
-use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
+use crate::capture::{self, Recorder, Salvaged, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
 use crate::config::{Config, Keep16k};
@@ -87,14 +87,7 @@ impl House {
         note_absence(&store, clock).await?;
         let agent = config.recording.agent_source.beside();
         let salvaged = salvage_open_calls(&store, &vault, clock, agent).await?;
-        if salvaged.calls > 0 {
-            tracing::warn!(
-                event = "salvaged",
-                "{} calls were cut off when fieldtape stopped; {} files were sealed for them",
-                salvaged.calls,
-                salvaged.tracks
-            );
-        }
+        tell_salvaged(salvaged);
         // Not before: until here the appliance without a data folder answers there.
         let admin = doors::bind_admin(config)?;
         let (finished_speech, live_speech) = speech::start(config, &Machine::this())?;
@@ -254,6 +247,7 @@ impl House {
             due: self.due.clone(),
             link: self.outside.link(),
             health,
+            microphone: self.microphone.as_ref().map(Microphone::status),
             stopping: stop.clone(),
         };
         let uname = rustix::system::uname();
@@ -287,6 +281,16 @@ impl House {
             tracing::warn!(event = "stopping", "a connection did not end in time");
         }
         tracing::info!(event = "stopped", "fieldtape has stopped; everything heard is on disk");
+    }
+}
+
+fn tell_salvaged(salvaged: Salvaged) {
+    let Salvaged { calls, tracks } = salvaged;
+    if calls > 0 {
+        tracing::warn!(
+            event = "salvaged",
+            "{calls} calls were cut off when fieldtape stopped; {tracks} files were sealed for them"
+        );
     }
 }
 

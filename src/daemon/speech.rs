@@ -58,6 +58,7 @@ pub(super) fn live_source(call: capture::LiveCall) -> LiveSource {
         part_path: track.part_path,
         rate: track.rate,
         origin: track.origin,
+        heard_from: track.heard_from,
     });
     LiveSource { call_sid: call.call_sid, tracks: tracks.collect() }
 }

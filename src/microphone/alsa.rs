@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cpal::traits::{DeviceTrait as _, HostTrait as _, StreamTrait as _};
+use cpal::traits::{DeviceTrait, HostTrait as _, StreamTrait as _};
 use cpal::{
     BufferSize, Data, Device, ErrorKind, FromSample, Host, HostId, SampleFormat, SizedSample,
     StreamConfig, SupportedBufferSize, SupportedStreamConfigRange,
@@ -71,7 +71,7 @@ impl Opener for Alsa {
     fn pcms(&mut self) -> Vec<String> {
         let Ok(host) = host() else { return Vec::new() };
         let Ok(devices) = host.devices() else { return Vec::new() };
-        let records = devices.filter(|device| device.supports_input());
+        let records = devices.filter(DeviceTrait::supports_input);
         records.filter_map(|device| device.id().ok()).map(|id| id.id().to_owned()).collect()
     }
 }
@@ -96,7 +96,7 @@ impl Listening for cpal::Stream {}
 
 /// ALSA, with its configuration read anew: cards come and go.
 fn host() -> Result<Host, OpenError> {
-    cpal::host_from_id(HostId::Alsa).map_err(refused)
+    cpal::host_from_id(HostId::Alsa).map_err(|error| refused(&error))
 }
 
 fn found(target: &Target) -> Result<Found, OpenError> {
@@ -115,7 +115,9 @@ fn found(target: &Target) -> Result<Found, OpenError> {
     let mut result = Err(OpenError::Gone);
     for name in names {
         let is_it = |device: &Device| device.id().is_ok_and(|id| id.id() == name);
-        let Some(device) = host.devices().map_err(refused)?.find(is_it) else { continue };
+        let Some(device) = host.devices().map_err(|error| refused(&error))?.find(is_it) else {
+            continue;
+        };
         result = choose(device);
         if !matches!(result, Err(OpenError::Unsupported { .. })) {
             break;
@@ -126,7 +128,7 @@ fn found(target: &Target) -> Result<Found, OpenError> {
 
 /// Finds the best way in which a device records.
 fn choose(device: Device) -> Result<Found, OpenError> {
-    let ways: Vec<_> = device.supported_input_configs().map_err(refused)?.collect();
+    let ways: Vec<_> = device.supported_input_configs().map_err(|error| refused(&error))?.collect();
     let best = ways.iter().filter_map(|way| Some((rank(way)?, way))).min_by_key(|(rank, _)| *rank);
     let Some((_, way)) = best else {
         return Err(OpenError::Unsupported { why: told(&ways) });
@@ -185,16 +187,16 @@ where
     let failed = move |error: cpal::Error| match error.kind() {
         ErrorKind::Xrun => trouble.overrun(),
         ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
-        _ => trouble.over(refused(error)),
+        _ => trouble.over(refused(&error)),
     };
     let sample = found.sample;
     let stream = found.device.build_input_stream_raw(config, sample, heard, failed, Some(POLL));
-    let stream = stream.map_err(refused)?;
-    stream.play().map_err(refused)?;
+    let stream = stream.map_err(|error| refused(&error))?;
+    stream.play().map_err(|error| refused(&error))?;
     Ok(Box::new(stream))
 }
 
-fn refused(error: cpal::Error) -> OpenError {
+fn refused(error: &cpal::Error) -> OpenError {
     match error.kind() {
         ErrorKind::DeviceNotAvailable | ErrorKind::StreamInvalidated => OpenError::Gone,
         ErrorKind::DeviceBusy => OpenError::Busy,

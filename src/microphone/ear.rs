@@ -7,34 +7,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::cards::{self, Absent, Roots};
-use super::level::{Level, Meter, is_silence};
+use super::hearing::Hearing;
+use super::level::Level;
 use super::name::DeviceName;
 use super::opener::{Format, OpenError, Opener, Target};
 use super::ring::{self, Block, Drain};
 use super::state::{State, Status};
-use crate::clock::{Drift, Line, SharedClock};
+use crate::clock::{Line, SharedClock};
 
 /// How often a device that is not there is looked for.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the ring is emptied.
 const DRAIN_EVERY: Duration = Duration::from_millis(10);
-
-/// A device that gives no sample for so long gives none.
-const DEAF_AFTER: Duration = Duration::from_secs(1);
-
-/// How long nothing but silence after it was opened is told as such: from the first second.
-const SILENT_AT_FIRST: Duration = Duration::from_secs(1);
-
-/// And how long once something was heard: some headsets give nothing while nobody speaks.
-const SILENT_LATER: Duration = Duration::from_secs(30);
-
-/// Samples that come so far ahead of time come from no sound card: a file that has ended, a
-/// broken driver. It is more than any card keeps before it is read.
-const AHEAD_MAX: Duration = Duration::from_millis(400);
-
-/// How often the level is told: ten times a second looks like a moving needle.
-const LEVEL_EVERY: Duration = Duration::from_millis(100);
 
 /// Sound as it is heard.
 #[derive(Debug)]
@@ -127,7 +112,7 @@ impl Ear {
             self.set_level(Level::default());
             match ended {
                 Err(Stopped) => return,
-                Ok(state) => self.tell(self.seen_again(state)),
+                Ok(state) => self.tell(&self.seen_again(state)),
             }
             if wait(stopped, LOOK_EVERY).is_err() {
                 return;
@@ -206,7 +191,7 @@ impl Ear {
                 .or_else(|| hearing.is_deaf(now).then_some(State::Mute { why: "gives no sound" }));
             if state.is_none() && hearing.has_begun() {
                 if let Some(state) = hearing.state(now) {
-                    self.tell(state);
+                    self.tell(&state);
                 }
                 if let Some(level) = hearing.level(now) {
                     self.set_level(level);
@@ -229,7 +214,9 @@ impl Ear {
             });
         }
         hearing.listen(samples, block.at);
-        samples.iter_mut().for_each(|sample| *sample *= self.gain);
+        for sample in samples.iter_mut() {
+            *sample *= self.gain;
+        }
         hearing.meter.take(samples);
         let line = hearing.drift.line()?;
         let rate_hz = hearing.format.rate_hz;
@@ -240,9 +227,9 @@ impl Ear {
     }
 
     /// Tells how it is, and the journal what has changed.
-    fn tell(&self, state: State) {
+    fn tell(&self, state: &State) {
         let news = self.told.send_if_modified(|told| {
-            let news = !told.is_like(&state);
+            let news = !told.is_like(state);
             if news {
                 *told = state.clone();
             }
@@ -280,97 +267,6 @@ fn wait(stopped: &Receiver<()>, time: Duration) -> Result<(), Stopped> {
     match stopped.recv_timeout(time) {
         Err(RecvTimeoutError::Timeout) => Ok(()),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => Err(Stopped),
-    }
-}
-
-/// What is known of a device since it was opened.
-struct Hearing {
-    format: Format,
-    opened_at: Duration,
-    drift: Drift,
-    meter: Meter,
-    metered_at: Duration,
-    /// When the last block came.
-    last_at: Duration,
-    /// Samples heard, lost ones included.
-    count: u64,
-    overruns: u32,
-    begun_by_overrun: bool,
-    /// When something else than silence was last heard.
-    sound_at: Option<Duration>,
-}
-
-impl Hearing {
-    fn new(format: Format, skew: f64, now: Duration) -> Self {
-        Self {
-            format,
-            opened_at: now,
-            drift: Drift::with_skew(format.rate_hz, skew),
-            meter: Meter::default(),
-            metered_at: now,
-            last_at: now,
-            count: 0,
-            overruns: 0,
-            begun_by_overrun: false,
-            sound_at: None,
-        }
-    }
-
-    fn has_begun(&self) -> bool {
-        self.count > 0
-    }
-
-    /// Takes note of when a block came; says whether the count of samples means nothing any more.
-    fn note(&mut self, block: Block, samples: usize) -> bool {
-        let overrun = std::mem::replace(&mut self.overruns, block.overruns) != block.overruns;
-        if overrun {
-            self.begun_by_overrun = true;
-            self.drift = Drift::with_skew(self.format.rate_hz, self.drift.skew());
-        }
-        self.count = block.first + samples as u64;
-        self.last_at = block.at;
-        self.drift.see(self.count, block.at);
-        overrun
-    }
-
-    /// Takes note of whether there is anything in it.
-    fn listen(&mut self, samples: &[f32], at: Duration) {
-        if !is_silence(samples) {
-            self.sound_at = Some(at);
-        }
-    }
-
-    /// Says whether more came than there was time for.
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^53 samples")]
-    fn is_ahead(&self, at: Duration) -> bool {
-        let heard_s = self.count as f64 / f64::from(self.format.rate_hz);
-        let passed = at.saturating_sub(self.opened_at) + AHEAD_MAX;
-        // Twentyfold what any crystal is off.
-        heard_s > passed.as_secs_f64() * 1.01
-    }
-
-    fn is_deaf(&self, now: Duration) -> bool {
-        now.saturating_sub(self.last_at) >= DEAF_AFTER
-    }
-
-    /// Says how it is, as soon as that is known.
-    fn state(&self, now: Duration) -> Option<State> {
-        let (since, patience) = match self.sound_at {
-            Some(at) => (at, SILENT_LATER),
-            None => (self.opened_at, SILENT_AT_FIRST),
-        };
-        if now.saturating_sub(since) >= patience {
-            return Some(State::Silent { since });
-        }
-        self.sound_at.map(|_| State::Hearing(self.format))
-    }
-
-    fn level(&mut self, now: Duration) -> Option<Level> {
-        let is_time = now.saturating_sub(self.metered_at) >= LEVEL_EVERY;
-        is_time.then(|| {
-            self.metered_at = now;
-            self.meter.read()
-        })
     }
 }
 

@@ -69,7 +69,7 @@ impl Bench {
         let proc = tempfile::tempdir().unwrap();
         let roots = Roots { proc: proc.path().to_owned(), sys: proc.path().join("sys") };
         let (answers, next) = sync_channel(8);
-        let (opened_to, opened) = sync_channel(8);
+        let (taken, opened) = sync_channel(8);
         let (heard_to, heard) = sync_channel(10_000);
         let options = Options { device: device.parse().unwrap(), gain_db: 6.020_6, roots };
         let listener = move |heard: &Heard<'_>| {
@@ -77,9 +77,9 @@ impl Bench {
             let samples = samples.to_vec();
             heard_to.send(Told { epoch, after_overrun, first, samples }).unwrap();
         };
-        let opener = Box::new(Fake { answers: next, opened: opened_to });
+        let fake = Box::new(Fake { answers: next, opened: taken });
         let clock = Arc::new(SystemClock);
-        let microphone = Microphone::start(options, opener, Box::new(listener), clock).unwrap();
+        let microphone = Microphone::start(options, fake, Box::new(listener), clock).unwrap();
         Self { proc, microphone, answers, opened, heard }
     }
 

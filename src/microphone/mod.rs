@@ -24,6 +24,7 @@ mod alsa;
 mod cards;
 mod devices;
 mod ear;
+mod hearing;
 mod level;
 mod name;
 mod opener;

@@ -131,7 +131,7 @@ impl Drain {
         out.clear();
         // Written before its stamp was, so it is there.
         let chunk = self.samples.read_chunk(stamp.samples).ok()?;
-        out.extend(chunk.into_iter());
+        out.extend(chunk);
         Some(Block { first: stamp.first, at: stamp.at, overruns: stamp.overruns })
     }
 

@@ -31,6 +31,7 @@ mod stages;
 mod streams;
 mod transcripts;
 mod turns;
+mod voices;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -57,6 +58,7 @@ pub use rows::{
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
+pub use voices::{missed, own_source};
 
 use connection::ReadPool;
 

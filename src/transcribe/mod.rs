@@ -31,6 +31,7 @@ mod look;
 mod machine;
 mod models;
 mod orphan;
+mod parts;
 mod place;
 mod queue;
 mod scan;

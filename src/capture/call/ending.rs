@@ -4,13 +4,56 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{OngoingCall, PLACE_WITHIN, TELL_AGAIN};
+use super::{OngoingCall, PLACE_WITHIN};
 use crate::capture::scribe::{Order, Written};
 use crate::capture::session::Event;
 use crate::domain::{EndReason, UnixMillis};
 use crate::store::{Finish, NewTrack, StoreError};
 
+/// How long a call waits for its stream to come back.
+const RETURN_WITHIN: Duration = Duration::from_secs(10);
+
+/// After Twilio's word that the call is over, how long without a frame ends it.
+const DRAIN_QUIET: Duration = Duration::from_secs(2);
+
+/// And how long at most.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// A socket that brings nothing for so long is taken for closed: tunnels were seen to keep one
+/// open for ever.
+const SILENT_SOCKET: Duration = Duration::from_mins(5);
+
+/// How long a finished call waits before it tells the ledger again.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
 impl OngoingCall {
+    /// Says whether the call is over, and why.
+    pub(super) fn over(&mut self) -> Option<EndReason> {
+        let now = self.options.clock.since_boot();
+        if let Some(stream) = &self.stream {
+            let quiet = now.saturating_sub(stream.last_word);
+            if let Some(ended) = self.ended {
+                let drained = quiet >= DRAIN_QUIET || now.saturating_sub(ended) >= DRAIN_MAX;
+                return drained.then_some(EndReason::Completed);
+            }
+            if quiet >= SILENT_SOCKET {
+                tracing::warn!(
+                    event = "stream.silent",
+                    "the stream of {} has been silent for five minutes",
+                    self.call_sid
+                );
+                self.close(false);
+            }
+            return None;
+        }
+        let (closed, _, stopped) = self.closed?;
+        if self.ended.is_some() {
+            return Some(EndReason::Completed);
+        }
+        let waited = now.saturating_sub(closed) >= RETURN_WITHIN;
+        waited.then_some(if stopped { EndReason::Completed } else { EndReason::Interrupted })
+    }
+
     pub(super) async fn finish(mut self, reason: EndReason) {
         if self.stream.is_some() {
             self.close(false);

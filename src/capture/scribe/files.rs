@@ -4,7 +4,8 @@ use crate::audio::{Downsampler, Upsampler, ulaw};
 use crate::domain::{RateHz, Samples8k};
 use crate::vault::{self, Folder, OpenTrack, PartNo, TrackName};
 
-use super::{Lane, ScribeOptions, Sound};
+use super::ScribeOptions;
+use super::lane::{Lane, Sound};
 
 /// Silence is written in pieces of this many samples of the timeline: a second.
 const SILENCE_STEP: u64 = 8000;

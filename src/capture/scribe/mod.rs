@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 mod files;
+mod lane;
 
 use files::Files;
+pub(super) use lane::{Lane, Sound, Write};
 
 use super::live::{LiveTrack, Shown};
 use crate::clock::SharedClock;
-use crate::domain::{GapReason, Party, RateHz, Samples8k, TrackSource};
+use crate::domain::{GapReason, Party, RateHz, Samples8k};
 use crate::store::{GapRow, NewTrack};
-use crate::vault::{self, Folder, OpenTrack, PartNo, SealedTrack, Vault, VoiceCopy};
+use crate::vault::{self, Folder, OpenTrack, PartNo, SealedTrack, Vault};
 
 /// Batches that may wait for the disk: 30 s of a stall at 20 batches a second. A batch is 50 ms of
 /// two tracks, so this is half a megabyte.
@@ -21,60 +23,6 @@ pub(super) const BATCHES_MAX: usize = 600;
 
 /// How long after a write error the next part is tried.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
-
-/// A piece of sound and its place.
-#[derive(Debug)]
-pub(super) struct Write {
-    pub(super) party: Party,
-    pub(super) source: TrackSource,
-    pub(super) at: Samples8k,
-    pub(super) sound: Sound,
-}
-
-/// Sound as it comes.
-#[derive(Debug)]
-pub(super) enum Sound {
-    /// As Twilio sends it.
-    Ulaw(Vec<u8>),
-    /// Samples of 16 kHz, two for each of the timeline.
-    Wide(Vec<i16>),
-}
-
-impl Write {
-    /// Returns where it ends.
-    pub(super) fn end(&self) -> Samples8k {
-        let samples = match &self.sound {
-            Sound::Ulaw(codes) => codes.len(),
-            Sound::Wide(pcm) => pcm.len() / 2,
-        };
-        self.at.plus(samples as u64)
-    }
-}
-
-/// One copy of a party's voice, and what its files are called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Lane {
-    pub(super) party: Party,
-    pub(super) source: TrackSource,
-    pub(super) copy: VoiceCopy,
-    /// Whether it comes at 16 kHz.
-    pub(super) is_wide: bool,
-}
-
-impl Lane {
-    /// Lists a call's lanes, of which one more is the agent's from a source of its own, if there is
-    /// one. Then what Twilio brings of the agent is the second copy.
-    pub(super) fn of_a_call(agent: Option<TrackSource>) -> Vec<Self> {
-        let stream = Party::ALL.iter().map(|party| {
-            let is_second = *party == Party::Agent && agent.is_some();
-            let copy = if is_second { VoiceCopy::Line } else { VoiceCopy::First };
-            Self { party: *party, source: TrackSource::Stream, copy, is_wide: false }
-        });
-        let (party, copy) = (Party::Agent, VoiceCopy::First);
-        let own = agent.map(|source| Self { party, source, copy, is_wide: true });
-        own.into_iter().chain(stream).collect()
-    }
-}
 
 /// What the scribe is told.
 #[derive(Debug)]

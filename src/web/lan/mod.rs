@@ -40,6 +40,7 @@ use self::problem::Problem;
 use super::health::Health;
 use crate::clock::SharedClock;
 use crate::domain::CallSid;
+use crate::microphone;
 use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::{LiveBoard, Schedule};
@@ -69,6 +70,8 @@ pub struct LanState {
     pub link: Option<Link>,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
+    /// The box's own microphone, if the agent is heard by it.
+    pub microphone: Option<microphone::Status>,
     /// Cancelled when the appliance stops, so that live streams end.
     pub stopping: CancellationToken,
 }
@@ -131,6 +134,7 @@ fn api_routes() -> Router<LanState> {
         .route("/api/v1/calls", get(api::calls))
         .nest("/api/v1/calls/{call_sid}", call)
         .route("/api/v1/health", get(api::health))
+        .route("/api/v1/microphone", get(api::microphone))
         .route("/api/v1/queue", get(api::queue))
         .route("/api/v1/queue/run", post(api::run_queue))
         .route("/api/v1/queue/retry", post(api::retry_all))

@@ -126,6 +126,7 @@ impl Office {
             due: Due::default(),
             link: None,
             health: watched,
+            microphone: None,
             stopping: CancellationToken::new(),
         };
         let page =

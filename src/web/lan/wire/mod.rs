@@ -1,9 +1,11 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
+mod microphone;
 mod queue;
 
 use serde::Serialize;
 
+pub(super) use self::microphone::Microphone;
 pub(super) use self::queue::{AllQueued, Queue, Run};
 
 use super::sound;
@@ -166,7 +168,7 @@ impl Track {
                 .map(Filled::from)
                 .collect(),
             // `bytes` and `sha256` are those of what the address gives.
-            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all)),
+            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all, gaps)),
         }
     }
 }
