@@ -190,6 +190,7 @@ impl Ear {
             state = state
                 .or_else(|| hearing.is_deaf(now).then_some(State::Mute { why: "gives no sound" }));
             if state.is_none() && hearing.has_begun() {
+                self.skew = hearing.drift.skew();
                 if let Some(state) = hearing.state(now) {
                     self.tell(&state);
                 }
@@ -198,7 +199,6 @@ impl Ear {
                 }
             }
         }
-        self.skew = hearing.drift.skew();
         Ok(state.unwrap_or(State::Mute { why: "gives no sound" }))
     }
 

@@ -17,9 +17,12 @@ const SILENT_AT_FIRST: Duration = Duration::from_secs(1);
 /// And how long once something was heard: some headsets give nothing while nobody speaks.
 const SILENT_LATER: Duration = Duration::from_secs(30);
 
+/// How often the pace is measured anew.
+const PACE_EVERY: Duration = Duration::from_secs(1);
+
 /// Samples that come so far ahead of time come from no sound card: a file that has ended, a
 /// broken driver. It is more than any card keeps before it is read.
-const AHEAD_MAX: Duration = Duration::from_millis(400);
+const AHEAD_MAX: Duration = Duration::from_millis(500);
 
 /// How often the level is told: ten times a second looks like a moving needle.
 const LEVEL_EVERY: Duration = Duration::from_millis(100);
@@ -36,6 +39,8 @@ pub(super) struct Hearing {
     /// Samples heard, lost ones included.
     count: u64,
     overruns: u32,
+    /// The count of samples and the moment that their pace is measured from.
+    pace: (u64, Duration),
     pub(super) begun_by_overrun: bool,
     /// When something else than silence was last heard.
     sound_at: Option<Duration>,
@@ -52,6 +57,7 @@ impl Hearing {
             last_at: now,
             count: 0,
             overruns: 0,
+            pace: (0, now),
             begun_by_overrun: false,
             sound_at: None,
         }
@@ -81,13 +87,16 @@ impl Hearing {
         }
     }
 
-    /// Says whether more came than there was time for.
+    /// Says whether more came within a second than there was time for.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 samples")]
-    pub(super) fn is_ahead(&self, at: Duration) -> bool {
-        let heard_s = self.count as f64 / f64::from(self.format.rate_hz);
-        let passed = at.saturating_sub(self.opened_at) + AHEAD_MAX;
-        // Twentyfold what any crystal is off.
-        heard_s > passed.as_secs_f64() * 1.01
+    pub(super) fn is_ahead(&mut self, at: Duration) -> bool {
+        let (count, since) = self.pace;
+        let heard_s = self.count.saturating_sub(count) as f64 / f64::from(self.format.rate_hz);
+        let passed = at.saturating_sub(since);
+        if passed >= PACE_EVERY {
+            self.pace = (self.count, at);
+        }
+        heard_s > (passed + AHEAD_MAX).as_secs_f64()
     }
 
     pub(super) fn is_deaf(&self, now: Duration) -> bool {

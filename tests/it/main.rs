@@ -23,6 +23,8 @@ mod kept;
 #[cfg(feature = "whisper")]
 mod load;
 mod media_stream;
+#[cfg(feature = "mic")]
+mod microphone;
 mod offline;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;

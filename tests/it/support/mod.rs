@@ -12,6 +12,7 @@
     )
 )]
 
+mod card;
 mod home;
 mod ledger;
 mod process;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub(crate) use card::SoundCard;
 pub(crate) use home::{ACCOUNT, AGENT, Home, PUBLIC_URL, TOKEN};
 pub(crate) use ledger::{Call, Gap, Ledger, Track};
 pub(crate) use process::{Answer, Appliance, fieldtape};
