@@ -62,8 +62,8 @@ pub(super) enum Fitted {
     },
 }
 
-/// How long the call's clock is watched before anything is put on its timeline: the first frames of
-/// a stream come in a burst, and late.
+/// How long a clock is watched before it is believed: the first frames of a stream, and a card's
+/// first blocks, come in a burst, and late.
 const SETTLE: Duration = Duration::from_millis(150);
 
 /// Sound kept until then: what a second may hold, in pieces of 5 ms.
@@ -93,6 +93,8 @@ pub(super) struct Fit {
     /// How late sound may come and still be placed.
     patience: Samples8k,
     early: VecDeque<AgentSound>,
+    /// The epoch that was heard last, and since when.
+    epoch: Option<(u32, Duration)>,
     run: Option<Run>,
     /// How far the timeline is made, in samples of 16 kHz. All in `ready` lies before it.
     end: u64,
@@ -124,6 +126,7 @@ impl Fit {
             call_since: None,
             patience: Samples8k::from_millis(u64::try_from(patience.as_millis()).unwrap_or(0)),
             early: VecDeque::new(),
+            epoch: None,
             run: None,
             end: 0,
             sound_to: 0,
@@ -140,6 +143,8 @@ impl Fit {
 
     /// Takes a piece of sound.
     pub(super) fn hear(&mut self, sound: AgentSound, now: Duration) {
+        let (epoch, line) = (sound.epoch, sound.line);
+        self.epoch = self.epoch.filter(|(known, _)| *known == epoch).or(Some((epoch, now)));
         self.early.push_back(sound);
         if !self.is_settled(now) {
             if self.early.len() > EARLY_MAX {
@@ -147,7 +152,11 @@ impl Fit {
             }
             return;
         }
-        while let Some(sound) = self.early.pop_front() {
+        while let Some(mut sound) = self.early.pop_front() {
+            if sound.epoch == epoch {
+                // What was known of its clock at first is worth less than what is known now.
+                sound.line = line;
+            }
             self.place(&sound);
         }
     }
@@ -204,8 +213,11 @@ impl Fit {
         is_mute.then_some(Samples8k::new(self.sound_to.div_ceil(2)))
     }
 
+    /// Says whether the call's clock and the source's are both known well enough.
     fn is_settled(&self, now: Duration) -> bool {
-        self.call_since.is_some_and(|since| now.saturating_sub(since) >= SETTLE)
+        let epoch_since = self.epoch.map(|(_, since)| since);
+        let long_ago = |since: Duration| now.saturating_sub(since) >= SETTLE;
+        self.call_since.is_some_and(long_ago) && epoch_since.is_some_and(long_ago)
     }
 
     /// Where on the call's timeline, in samples of 16 kHz, a moment lies.
