@@ -12,11 +12,13 @@ pub struct Roots {
     pub proc: PathBuf,
     /// `/sys`.
     pub sys: PathBuf,
+    /// `/dev`.
+    pub dev: PathBuf,
 }
 
 impl Default for Roots {
     fn default() -> Self {
-        Self { proc: "/proc".into(), sys: "/sys".into() }
+        Self { proc: "/proc".into(), sys: "/sys".into(), dev: "/dev".into() }
     }
 }
 
@@ -158,6 +160,12 @@ impl Card {
         };
         which && (usb.vendor, usb.product) == (name.vendor, name.product)
     }
+}
+
+/// Says whether the cards that the kernel knows are kept from us: a service sees only the devices
+/// that it is given.
+pub(super) fn are_hidden(roots: &Roots) -> bool {
+    !cards(roots).is_empty() && !roots.dev.join("snd").exists()
 }
 
 /// Finds the one card that is meant; `None` for a PCM, which ALSA alone knows.

@@ -17,7 +17,8 @@ impl Kernel {
     }
 
     fn roots(&self) -> Roots {
-        Roots { proc: self.folder.path().join("proc"), sys: self.folder.path().join("sys") }
+        let root = |name| self.folder.path().join(name);
+        Roots { proc: root("proc"), sys: root("sys"), dev: root("dev") }
     }
 
     fn write(&self, path: &str, text: &str) {
@@ -63,8 +64,19 @@ impl Kernel {
 fn without_cards_there_are_none() {
     let kernel = Kernel::new();
     assert_eq!(cards(&kernel.roots()), []);
-    let nowhere = Roots { proc: "/nowhere".into(), sys: "/nowhere".into() };
+    let nowhere = || "/nowhere".into();
+    let nowhere = Roots { proc: nowhere(), sys: nowhere(), dev: nowhere() };
     assert_eq!(cards(&nowhere), []);
+}
+
+#[test]
+fn cards_that_a_service_was_not_given_are_known_as_such() {
+    let kernel = Kernel::new();
+    assert!(!are_hidden(&kernel.roots()), "there are none");
+    kernel.usb(1, "046d:0a44", "1-1.2", None);
+    assert!(are_hidden(&kernel.roots()));
+    kernel.write("dev/snd/controlC1", "");
+    assert!(!are_hidden(&kernel.roots()));
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Ear {
         });
         let (format, drain, device) = match opened {
             Ok(opened) => opened,
-            Err(error) => return Ok(State::Refused(error)),
+            Err(error) => return Ok(State::Refused(why(&self.options, error))),
         };
         let ended = self.listen(format, drain, stopped);
         if !matches!(ended, Err(Stopped)) {
@@ -273,7 +273,15 @@ fn wait(stopped: &Receiver<()>, time: Duration) -> Result<(), Stopped> {
 /// Opens the device once, as far as it takes to know whether it could be listened to.
 pub(super) fn probe(options: &Options, opener: &mut dyn Opener) -> Result<Format, State> {
     let target = target(options).map_err(State::Absent)?;
-    opener.look(&target).map_err(State::Refused)
+    opener.look(&target).map_err(|error| State::Refused(why(options, error)))
+}
+
+/// A device that the kernel has and we do not see is not gone.
+fn why(options: &Options, error: OpenError) -> OpenError {
+    match error {
+        OpenError::Gone if cards::are_hidden(&options.roots) => OpenError::Denied,
+        error => error,
+    }
 }
 
 #[cfg(test)]

@@ -67,7 +67,8 @@ struct Bench {
 impl Bench {
     fn new(device: &str) -> Self {
         let proc = tempfile::tempdir().unwrap();
-        let roots = Roots { proc: proc.path().to_owned(), sys: proc.path().join("sys") };
+        let root = |name| proc.path().join(name);
+        let roots = Roots { proc: root(""), sys: root("sys"), dev: root("dev") };
         let (answers, next) = sync_channel(8);
         let (taken, opened) = sync_channel(8);
         let (heard_to, heard) = sync_channel(10_000);
