@@ -114,7 +114,14 @@ impl Office {
                 track.append(samples).unwrap();
                 let path = track.seal().unwrap().path().clone();
                 let (origin, samples) = (Samples8k::new(origin), samples.len() as u64);
-                parts.push(StreamPart { party: *party, rate, origin, samples, path });
+                parts.push(StreamPart {
+                    party: *party,
+                    rate,
+                    origin,
+                    samples,
+                    path,
+                    is_own: false,
+                });
             }
         }
         parts
