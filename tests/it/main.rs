@@ -25,6 +25,7 @@ mod load;
 mod media_stream;
 mod offline;
 #[cfg(feature = "whisper")]
+mod people;
 mod pipeline_e2e;
 mod recording;
 mod shutdown;
