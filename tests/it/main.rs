@@ -24,8 +24,8 @@ mod kept;
 mod load;
 mod media_stream;
 mod offline;
-#[cfg(feature = "whisper")]
 mod people;
+#[cfg(feature = "whisper")]
 mod pipeline_e2e;
 mod recording;
 mod shutdown;
