@@ -26,6 +26,7 @@ mod media_stream;
 #[cfg(feature = "mic")]
 mod microphone;
 mod offline;
+mod people;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
 mod recording;
