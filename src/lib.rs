@@ -10,6 +10,7 @@ pub mod cloud;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod health;
 pub mod models;
 pub mod pipeline;
 pub mod retention;

@@ -12,6 +12,7 @@ mod files;
 mod look;
 mod manifest;
 mod restore;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::store::StoreError;
 pub use backup::{Saved, back_up};
 pub use look::{Depth, Fault, Found, look};
 pub use restore::{Restored, drill, restore};
+pub use trace::last_backup;
 
 /// The ledger's name in a data folder.
 pub const LEDGER: &str = "fieldtape.db";

@@ -10,6 +10,7 @@ mod bar;
 mod calls;
 mod care;
 mod check_config;
+mod doctor;
 mod exit;
 mod export;
 mod generate;
@@ -23,14 +24,17 @@ mod speech;
 mod status;
 mod transcribe;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, Environment, Lookup as _, Sources};
+use crate::config::{Config, Environment, Lookup, Sources};
 use crate::telemetry;
 use exit::Failure;
+
+/// Where systemd puts the unit's credentials while it runs.
+const UNIT_CREDENTIALS: &str = "/run/credentials/fieldtape.service";
 
 /// Records a field office's Twilio calls on its own box, transcribes them there, and loses nothing.
 #[derive(Debug, Parser)]
@@ -90,6 +94,8 @@ enum Command {
     Model(model::Args),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
+    /// Look at everything that can be looked at, and say what to do about it
+    Doctor(doctor::Args),
     /// Print a completion script
     Completions(generate::CompletionsArgs),
     /// Write the manual pages into a folder
@@ -111,7 +117,24 @@ impl Context {
 }
 
 fn load(file: Option<PathBuf>) -> Result<Config, crate::config::Problems> {
-    Config::load(&Sources { file, environment: &Environment })
+    Config::load(&Sources { file, environment: &Surroundings })
+}
+
+/// The environment, and for root on an installed box what systemd has given to the unit: the same
+/// command then sees the same secrets as the appliance.
+struct Surroundings;
+
+impl Lookup for Surroundings {
+    fn get(&self, name: &str) -> Option<String> {
+        let unit = || Path::new(UNIT_CREDENTIALS).is_dir().then(|| UNIT_CREDENTIALS.to_owned());
+        Environment
+            .get(name)
+            .or_else(|| if name == "CREDENTIALS_DIRECTORY" { unit() } else { None })
+    }
+
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
+        Environment.beginning_with(prefix)
+    }
 }
 
 /// Runs the program.
@@ -175,6 +198,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Verify(args) => care::verify(&context, &args),
         Command::Model(args) => model::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
+        Command::Doctor(args) => doctor::run(&context, &args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::SpeechWorker => Ok(()),

@@ -46,6 +46,7 @@ pub(super) fn build(
         consent: consent?,
         file,
         warnings,
+        secrets: Vec::new(),
     })
 }
 

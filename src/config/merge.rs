@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::raw::{Raw, WITHOUT_EFFECT};
 use super::{DEFAULT_FILE, Problem, Problems, Sources};
 
-const PREFIX: &str = "FIELDTAPE_";
+pub(super) const PREFIX: &str = "FIELDTAPE_";
 
 /// What the sources came to.
 pub(super) struct Merged {

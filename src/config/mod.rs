@@ -13,6 +13,7 @@ mod merge;
 mod outside;
 mod problems;
 mod raw;
+mod secrets;
 mod units;
 
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz};
+use crate::health::Secret;
 use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::Credentials;
@@ -29,6 +31,7 @@ use crate::twilio::signature::{AuthToken, SharedKey};
 pub use edit::{EditError, set_models};
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};
+pub use secrets::{Laid, lay_open};
 
 /// Where settings come from.
 pub struct Sources<'a> {
@@ -57,6 +60,8 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// What was set and has no effect, for a person to read.
     pub warnings: Vec<Problem>,
+    /// Where each secret that is set is kept.
+    pub secrets: Vec<Secret>,
 }
 
 /// `[server]`
@@ -194,8 +199,9 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let merged = merge::merge(sources, &mut problems);
+        let secrets = secrets::places(&merged, sources.environment);
         let config = build::build(merged, sources.environment, &mut problems);
-        problems.none_or(config)
+        problems.none_or(config.map(|config| Self { secrets, ..config }))
     }
 }
 

@@ -14,12 +14,12 @@ use super::Ports;
 use super::heart::Heart;
 use crate::clock::SharedClock;
 use crate::config::{CloudRecording, Config};
+use crate::health::{Check, Health};
 use crate::twilio::door::Door;
 use crate::twilio::signature::Validator;
 use crate::web::door::{Answering, CloudCopy, DoorState, Gatekeeper, Settings};
-use crate::web::health::{Check, CheckState, Health};
 use crate::web::serve::{Limits, Listener, serve};
-use crate::web::{Router, door, lan};
+use crate::web::{Router, admin, door, lan};
 
 /// How often a data folder that cannot be used is tried again.
 pub(super) const OPEN_AGAIN: Duration = Duration::from_secs(5);
@@ -72,32 +72,32 @@ impl Degraded {
         config: &Config,
         clock: &SharedClock,
         ports: &Arc<Ports>,
-        settings: &watch::Receiver<Settings>,
+        (settings, instance): (&watch::Receiver<Settings>, &Arc<str>),
     ) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let health = Health {
-            checks: vec![Check {
-                name: "data folder".to_owned(),
-                state: CheckState::Failing,
-                detail: format!("nothing can be recorded here: {why}"),
-                fix: Some(
-                    "mount or free the disk, or correct server.data_dir; it is tried again by itself"
-                        .to_owned(),
-                ),
-            }],
+            checks: vec![Check::fail(
+                "disk",
+                format!("nothing can be recorded here: {why}"),
+                "mount or free the disk, or correct server.data_dir; it is tried again by itself",
+            )],
             ready: false,
             live_calls: 0,
+            instance: instance.to_string(),
         };
         let door = door::router(DoorState {
             settings: settings.clone(),
             inside: None,
             clock: Arc::clone(clock),
+            instance: Arc::clone(instance),
             stop: stop.clone(),
         });
         let page = lan::degraded_router(health.clone());
         spawn_doors(ports, (door, page), &Heart::default(), &stop, &tasks);
         match bind_admin(config) {
-            Ok(admin) => spawn_admin(&Arc::new(admin), lan::degraded_router(health), &stop, &tasks),
+            Ok(listener) => {
+                spawn_admin(&Arc::new(listener), admin::degraded_router(health), &stop, &tasks);
+            }
             // Most likely it lies in the folder that cannot be used.
             Err(error) => {
                 tracing::warn!(error = %format!("{error:#}"), "the command line cannot reach this appliance meanwhile; its page can be");

@@ -14,11 +14,13 @@ use tokio_util::task::TaskTracker;
 use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
+use super::way_in::WayIn;
 use super::{Ports, doors, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
 use crate::config::{Config, Keep16k};
+use crate::health::{Check, Health, Kernel};
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
@@ -28,7 +30,6 @@ use crate::transcribe::{
 };
 use crate::vault::{self, Vault};
 use crate::web::door::{DoorState, Inside, Settings};
-use crate::web::health::Health;
 use crate::web::lan::{Gate, LanState};
 use crate::web::serve::Listener;
 use crate::web::{admin, door, lan};
@@ -41,6 +42,14 @@ const OFF_LEAST_MS: u64 = 120_000;
 
 /// How long live calls may take to be sealed when the program stops. The promise is 5 s.
 const SEAL_WITHIN: Duration = Duration::from_secs(20);
+
+/// What the doors answer from besides the rooms.
+struct Known {
+    settings: watch::Receiver<Settings>,
+    health: watch::Receiver<Health>,
+    instance: Arc<str>,
+    starter: Option<Starter>,
+}
 
 /// The rooms.
 pub(super) struct House {
@@ -141,17 +150,19 @@ impl House {
     pub(super) async fn run(
         self,
         ports: Arc<Ports>,
-        settings: watch::Receiver<Settings>,
+        (settings, instance): (watch::Receiver<Settings>, Arc<str>),
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let (health, watched) = watch::channel(health::first());
-        let looks = self.watcher(settings.clone());
+        let (health, watched) = watch::channel(health::first(&instance));
         let answers = TaskTracker::new();
         let mut rooms = self.start_rooms(&stop);
+        let way_in = self.walk_way_in(&instance, &mut rooms, &stop);
+        let looks = self.watcher(settings.clone(), (way_in, &instance));
         let starter = self.outside.starter(&self.config, &self.calls, &stop);
         self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
         rooms.spawn(self.heart.beating("health", looks.run(health, stop.clone())));
-        self.open_doors(&ports, (settings, watched), starter, &stop, &answers);
+        let known = Known { settings, health: watched, instance, starter };
+        self.open_doors(&ports, known, &stop, &answers);
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         let ended = tokio::select! {
@@ -214,7 +225,26 @@ impl House {
         rooms
     }
 
-    fn watcher(&self, settings: watch::Receiver<Settings>) -> Watcher {
+    fn walk_way_in(
+        &self,
+        instance: &Arc<str>,
+        rooms: &mut JoinSet<&'static str>,
+        stop: &CancellationToken,
+    ) -> watch::Receiver<Check> {
+        let way_in = WayIn {
+            config: self.config.clone(),
+            clock: Arc::clone(&self.clock),
+            link: self.outside.link(),
+            instance: Arc::clone(instance),
+        };
+        way_in.start((&self.heart, rooms), stop)
+    }
+
+    fn watcher(
+        &self,
+        settings: watch::Receiver<Settings>,
+        (way_in, instance): (watch::Receiver<Check>, &Arc<str>),
+    ) -> Watcher {
         Watcher {
             store: self.store.clone(),
             vault: self.vault.clone(),
@@ -223,8 +253,14 @@ impl House {
             settings,
             model: self.config.transcription.model.clone(),
             model_dirs: speech::model_dirs(&self.config),
+            data_dir: self.config.server.data_dir.clone(),
+            secrets: self.config.secrets.clone(),
+            kernel: Kernel::this(),
+            machine: Machine::this(),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
+            way_in,
+            instance: Arc::clone(instance),
             heart: self.heart.clone(),
         }
     }
@@ -232,8 +268,7 @@ impl House {
     fn open_doors(
         &self,
         ports: &Arc<Ports>,
-        (settings, health): (watch::Receiver<Settings>, watch::Receiver<Health>),
-        starter: Option<Starter>,
+        Known { settings, health, instance, starter }: Known,
         stop: &CancellationToken,
         answers: &TaskTracker,
     ) {
@@ -257,6 +292,7 @@ impl House {
             settings,
             inside: Some(inside),
             clock: Arc::clone(&self.clock),
+            instance,
             stop: stop.clone(),
         });
         doors::spawn_doors(ports, (door, page), &self.heart, stop, answers);

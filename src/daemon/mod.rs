@@ -13,6 +13,7 @@ mod house;
 mod outside;
 mod signals;
 mod speech;
+mod way_in;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -32,6 +35,7 @@ use crate::web::serve::Listener;
 
 pub use handed::Handed;
 pub use signals::Signals;
+pub use speech::speech_options;
 
 /// How often a port that is in use is tried again, and after which pause: for 2 s.
 const PORT_TRIES: u32 = 40;
@@ -59,16 +63,26 @@ pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Resu
     let (settings, seen) = watch::channel(doors::settings(&config));
     let mut signals = Signals::listen(stop.clone(), settings, reload)?;
     let ports = Arc::new(ports);
+    let instance = instance()?;
     let served = async {
-        let Some(house) = open_or_wait(&config, &clock, &ports, &seen, &stop).await? else {
+        let waiting = open_or_wait(&config, &clock, &ports, (&seen, &instance), &stop);
+        let Some(house) = waiting.await? else {
             return Ok(());
         };
-        house.run(ports, seen, stop.clone()).await
+        house.run(ports, (seen, instance), stop.clone()).await
     };
     tokio::select! {
         result = served => result,
         error = signals.run() => Err(error),
     }
+}
+
+/// Names this run of the program, so that an answer over the public address can be told from that
+/// of another box.
+fn instance() -> anyhow::Result<Arc<str>> {
+    let mut bytes = [0; 16];
+    OsRng.try_fill_bytes(&mut bytes).context("the kernel has no randomness to give")?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)).into())
 }
 
 async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Ports> {
@@ -141,7 +155,7 @@ async fn open_or_wait(
     config: &Config,
     clock: &SharedClock,
     ports: &Arc<Ports>,
-    settings: &watch::Receiver<Settings>,
+    (settings, instance): (&watch::Receiver<Settings>, &Arc<str>),
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<house::House>> {
     let mut degraded: Option<doors::Degraded> = None;
@@ -164,7 +178,8 @@ async fn open_or_wait(
                 let status = format!("DEGRADED: nothing can be recorded here: {text}");
                 // Without systemd there is nobody to tell.
                 let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
-                degraded = Some(doors::Degraded::open(&text, config, clock, ports, settings));
+                degraded =
+                    Some(doors::Degraded::open(&text, config, clock, ports, (settings, instance)));
             }
             Err(_) => {
                 // Without systemd there is nobody to tell; the loop itself is the sign of life.

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::Rng;
@@ -55,6 +56,8 @@ pub struct Link {
     /// When, since boot, it was last probed; held while a probe runs, so that there is one at a
     /// time.
     probed_at: Arc<Mutex<Option<Duration>>>,
+    /// Whether a probe has said how it is; until then it is only remembered.
+    was_probed: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -65,12 +68,24 @@ impl Link {
             None => LinkState::Up,
         };
         let (state, _) = watch::channel(state);
-        Ok(Self { store, clock, probe, state: Arc::new(state), probed_at: Arc::default() })
+        Ok(Self {
+            store,
+            clock,
+            probe,
+            state: Arc::new(state),
+            probed_at: Arc::default(),
+            was_probed: Arc::default(),
+        })
     }
 
     /// Returns how it is, and hears of every change.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.subscribe()
+    }
+
+    /// Returns how it was found to be; none while it was not tried by this run.
+    pub fn found(&self) -> Option<LinkState> {
+        self.was_probed.load(Ordering::Acquire).then(|| self.state.borrow().clone())
     }
 
     /// Says whether the outside could be reached when it was last tried.
@@ -93,6 +108,7 @@ impl Link {
             };
             *probed_at = Some(self.clock.since_boot());
             self.turn(found).await;
+            self.was_probed.store(true, Ordering::Release);
         }
         self.state.borrow().clone()
     }

@@ -46,7 +46,9 @@ pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
 pub use outages::Outage;
-pub use outside::{Inventory, KeptFile, copy_ledger, inventory, ledger_faults};
+pub use outside::{
+    Inventory, KeptFile, copy_ledger, first_call_at, inventory, ledger_damage, ledger_faults,
+};
 pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;
 pub use retry::Retried;

@@ -8,7 +8,6 @@
 
 pub mod admin;
 pub mod door;
-pub mod health;
 pub mod lan;
 pub mod serve;
 

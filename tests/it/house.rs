@@ -10,7 +10,7 @@ const STAIR: &[&[&str]] = &[
     &["vault", "models"],
     &["store"],
     &["pipeline"],
-    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
+    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care", "health"],
     &["web"],
     &["config"],
     &["daemon"],
@@ -39,6 +39,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("toml_edit", &["config"]),
     ("indicatif", &["cli"]),
+    ("x509_parser", &["twilio"]),
+    ("tar", &["care"]),
+    ("flate2", &["care"]),
 ];
 
 fn step(room: &str) -> Option<usize> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::line::{self, Answer, Ask, Credentials, Line, Timeouts};
 use super::media::{self, Channels, Media};
 use super::pages::Pages;
-use super::resources::{self, CallResource, RecordingResource};
+use super::resources::{self, AccountResource, CallResource, RecordingResource};
 use super::target::Target;
 use super::world::World;
 use super::{RestError, error};
@@ -63,6 +63,19 @@ impl Client {
     /// Says whether the link is up: any HTTP answer from the origin shows that it is.
     pub async fn probe(&self) -> Result<(), RestError> {
         self.line.send(Ask::get(Target::account(&self.line.account))).await.map(drop)
+    }
+
+    /// Asks for the account itself. None when the credentials are good and may not see it: an API
+    /// key may see its calls only.
+    pub async fn account(&self) -> Result<Option<AccountResource>, RestError> {
+        let account = &self.line.account;
+        match self.get(Target::account(account)).await {
+            Ok(answer) => resources::account(account, &answer.body).map(Some),
+            Err(RestError::Unauthorized { .. }) => {
+                self.get(Target::one_call(account)).await.map(|_| None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Lists the calls that began at `since` or later.

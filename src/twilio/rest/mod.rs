@@ -28,7 +28,7 @@ pub use line::{BadCredentials, Credentials, Timeouts};
 pub use media::{Channels, Extent, Media};
 pub use origin::{BadOrigin, Origin};
 pub use pages::Pages;
-pub use resources::{CallResource, RecordingResource};
+pub use resources::{AccountResource, CallResource, RecordingResource};
 
 #[cfg(test)]
 mod tests;

@@ -84,10 +84,33 @@ pub struct RecordingResource {
     pub error_code: Option<u32>,
 }
 
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountResource {
+    /// Twilio's word for how it is: `active`, `suspended` or `closed`.
+    pub status: String,
+}
+
+impl AccountResource {
+    /// Says whether its calls are put through.
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+}
+
 /// A list's page.
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     pub(super) next: Option<String>,
+}
+
+/// Reads the account itself.
+pub(super) fn account(account: &AccountSid, body: &[u8]) -> Result<AccountResource, RestError> {
+    let AccountBody { sid, status } = parse(body)?;
+    if sid != account.as_str() {
+        return Err(RestError::garbled("another account"));
+    }
+    Ok(AccountResource { status: status.0.unwrap_or_default() })
 }
 
 /// Reads one call.
@@ -126,6 +149,13 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
             _ => "not JSON",
         })
     })
+}
+
+#[derive(Deserialize)]
+struct AccountBody {
+    sid: String,
+    #[serde(default)]
+    status: Word,
 }
 
 #[derive(Deserialize)]

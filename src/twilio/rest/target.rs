@@ -30,6 +30,11 @@ impl Target {
         Self { path: format!("{VERSION}{account}.json"), query: None }
     }
 
+    /// The account's last call, or none.
+    pub(super) fn one_call(account: &AccountSid) -> Self {
+        Self::below(account, "Calls.json").with("PageSize=1".to_owned())
+    }
+
     /// The account's calls that began at `since` or later.
     pub(super) fn calls_since(account: &AccountSid, since: UnixMillis) -> Self {
         Self::below(account, "Calls.json").with(list_filter("StartTime>", since))

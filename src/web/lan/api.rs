@@ -14,9 +14,9 @@ use super::query::{ListQuery, call_sid, word};
 use super::undone::{Hurried, Reach, Undone};
 use super::wire::{AllQueued, Call, Calls, Health, Queue, Queued, Run};
 use crate::domain::{CallSid, Stage};
+use crate::health::CheckState;
 use crate::store::{Retried, TranscriptRow};
 use crate::transcribe::{Format, written};
-use crate::web::health::CheckState;
 
 /// `GET /api/v1/calls`
 pub(super) async fn calls(
@@ -220,7 +220,7 @@ pub(super) async fn readyz(State(lan): State<LanState>) -> Result<&'static str, 
     if health.ready {
         return Ok("ready\n");
     }
-    let failing = health.checks.iter().filter(|check| check.state == CheckState::Failing);
+    let failing = health.checks.iter().filter(|check| check.state == CheckState::Fail);
     let reasons: Vec<String> =
         failing.map(|check| format!("{}: {}", check.name, check.detail)).collect();
     Err(Problem::not_ready(if reasons.is_empty() {

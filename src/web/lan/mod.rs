@@ -32,14 +32,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub(in crate::web) use self::degraded::degraded_api_router;
 pub use self::degraded::degraded_router;
 pub(in crate::web) use self::gate::Actor;
 pub use self::gate::Gate;
 
 use self::problem::Problem;
-use super::health::Health;
 use crate::clock::SharedClock;
 use crate::domain::CallSid;
+use crate::health::Health;
 use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::{LiveBoard, Schedule};
@@ -142,6 +143,7 @@ fn page_routes() -> Router<LanState> {
         .route("/calls/{call_sid}", get(pages::call))
         .route("/calls/{call_sid}/retry", post(pages::retry))
         .route("/calls/{call_sid}/swap", post(pages::swap))
+        .route("/health", get(pages::health))
         .route("/queue", get(pages::queue))
         .route("/queue/run", post(pages::run_queue))
         .route("/queue/retry", post(pages::retry_all))

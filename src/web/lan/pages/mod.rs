@@ -27,8 +27,8 @@ use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
 use super::{LanState, api, assets};
 use crate::domain::UnixMillis;
+use crate::health::{Check, CheckState, Health};
 use crate::store::Backlog;
-use crate::web::health::{CheckState, Health};
 
 /// What stands around every page.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ struct Trouble {
 impl Frame {
     fn new(health: &Health) -> Self {
         let troubles = health.troubles().into_iter().map(|check| Trouble {
-            failing: check.state == CheckState::Failing,
+            failing: check.state == CheckState::Fail,
             name: check.name.clone(),
             detail: check.detail.clone(),
             fix: check.fix.clone(),
@@ -101,6 +101,14 @@ impl Moment {
 struct ProblemPage<'a> {
     frame: Frame,
     problem: &'a Problem,
+}
+
+/// Everything that is looked at, and how it stands.
+#[derive(Template)]
+#[template(path = "health.html")]
+struct HealthPage {
+    frame: Frame,
+    checks: Vec<Check>,
 }
 
 #[derive(Template)]
@@ -183,6 +191,12 @@ pub(super) async fn queue(
     let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow());
     Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
+}
+
+/// `GET /health`
+pub(super) async fn health(State(lan): State<LanState>, headers: HeaderMap) -> Response {
+    let health = lan.health.borrow().clone();
+    html(&headers, &HealthPage { frame: Frame::new(&health), checks: health.checks })
 }
 
 /// `POST /queue/run`: the button on the queue's page.
