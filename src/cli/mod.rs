@@ -22,6 +22,7 @@ mod run;
 mod simulate;
 mod speech;
 mod status;
+mod support_bundle;
 mod transcribe;
 
 use std::path::{Path, PathBuf};
@@ -96,6 +97,8 @@ enum Command {
     CheckConfig,
     /// Look at everything that can be looked at, and say what to do about it
     Doctor(doctor::Args),
+    /// Pack what a helper needs to know into one file, without secrets, numbers and words
+    SupportBundle(support_bundle::Args),
     /// Print a completion script
     Completions(generate::CompletionsArgs),
     /// Write the manual pages into a folder
@@ -199,6 +202,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Model(args) => model::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
         Command::Doctor(args) => doctor::run(&context, &args),
+        Command::SupportBundle(args) => support_bundle::run(&context, &args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::SpeechWorker => Ok(()),

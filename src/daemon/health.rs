@@ -208,16 +208,12 @@ impl Watcher {
                 kernel.journal(),
             ]
         });
-        match timeout(PATIENCE, looked).await {
-            Ok(Ok(checks)) => checks,
-            Ok(Err(_)) | Err(_) => {
-                let what = "the box has not told how it is for four seconds";
-                vec![
-                    Check::unknown("box", what)
-                        .fixed_by("the disk is slow or failing: replace the card"),
-                ]
-            }
+        if let Ok(Ok(checks)) = timeout(PATIENCE, looked).await {
+            return checks;
         }
+        let what = "the box has not told how it is for four seconds";
+        let fix = "the disk is slow or failing: replace the card";
+        vec![Check::unknown("box", what).fixed_by(fix)]
     }
 
     async fn backup(&self) -> Check {

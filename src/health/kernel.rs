@@ -80,20 +80,17 @@ impl Kernel {
     /// The alarm of the driver that watches a Raspberry Pi's supply.
     fn voltage_alarm(&self) -> Option<bool> {
         let sensors = self.entries("sys/class/hwmon").into_iter();
-        let mut watched = sensors
-            .filter(|sensor| self.read_at(&sensor.join("name")).as_deref() == Some("rpi_volt"));
-        let text = self.read_at(&watched.next()?.join("in0_lcrit_alarm"))?;
+        let mut watched =
+            sensors.filter(|sensor| value(&sensor.join("name")).as_deref() == Some("rpi_volt"));
+        let text = value(&watched.next()?.join("in0_lcrit_alarm"))?;
         Some(text != "0")
     }
 
     /// Looks how worn the memory cards are.
     pub fn wear(&self) -> Check {
         let name = "wear";
-        let cards: Vec<Card> = self
-            .entries("sys/block")
-            .iter()
-            .filter_map(|folder| Card::look(self, folder))
-            .collect();
+        let cards: Vec<Card> =
+            self.entries("sys/block").iter().filter_map(|folder| Card::look(folder)).collect();
         let written = |card: &Card| {
             format!("{}: {} since the box started", card.name, gigabytes(card.written_bytes))
         };
@@ -136,10 +133,14 @@ impl Kernel {
     /// Looks whether the journal takes lines, and whether it outlives a power cut.
     pub fn journal(&self) -> Check {
         let name = "journal";
+        if !self.root.join("run/systemd/system").is_dir() {
+            let what = "this box runs without systemd: what happens is told on standard error";
+            return Check::unknown(name, what);
+        }
         let socket = self.root.join("run/systemd/journal/socket");
         let knock = std::os::unix::net::UnixDatagram::unbound();
         if let Err(error) = knock.and_then(|knock| knock.connect(&socket)) {
-            let fix = "systemctl restart systemd-journald; without systemd, what happens is told on standard error only";
+            let fix = "systemctl restart systemd-journald systemd-journald.socket";
             return Check::warn(name, format!("journald cannot be reached: {error}"), fix);
         }
         let kept = self.root.join("var/log/journal").is_dir();
@@ -153,13 +154,8 @@ impl Kernel {
         )
     }
 
-    fn read(&self, path: &str) -> Option<String> {
-        self.read_at(&self.root.join(path))
-    }
-
-    /// Reads one value. What cannot be read is not told.
-    fn read_at(&self, path: &Path) -> Option<String> {
-        fs::read_to_string(path).ok().map(|text| text.trim_end().to_owned())
+    pub(super) fn read(&self, path: &str) -> Option<String> {
+        value(&self.root.join(path))
     }
 
     fn entries(&self, folder: &str) -> Vec<PathBuf> {
@@ -190,7 +186,7 @@ struct Card {
 }
 
 impl Card {
-    fn look(kernel: &Kernel, folder: &Path) -> Option<Self> {
+    fn look(folder: &Path) -> Option<Self> {
         let name = folder.file_name()?.to_str()?.to_owned();
         // "mmcblk0boot0" and "mmcblk0rpmb" are parts of one card.
         let number = name.strip_prefix("mmcblk")?;
@@ -198,10 +194,10 @@ impl Card {
             return None;
         }
         let figures = |file: &str| -> Option<u32> {
-            let text = kernel.read_at(&folder.join("device").join(file))?;
+            let text = value(&folder.join("device").join(file))?;
             text.split_whitespace().filter_map(hex).max().filter(|figure| *figure > 0)
         };
-        let stat = kernel.read_at(&folder.join("stat")).unwrap_or_default();
+        let stat = value(&folder.join("stat")).unwrap_or_default();
         let sectors = stat.split_whitespace().nth(6).and_then(|text| text.parse::<u64>().ok());
         Some(Self {
             written_bytes: sectors.unwrap_or(0).saturating_mul(SECTOR_BYTES),
@@ -250,6 +246,11 @@ pub fn temperature(millidegrees: Option<i64>) -> Check {
     }
     let fix = "give it air or a heat sink; transcripts wait while it is hot, recording goes on";
     Check::warn(name, format!("{degrees} °C: the processor slows itself down"), fix)
+}
+
+/// Reads one value. What cannot be read is not told.
+fn value(path: &Path) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim_end().to_owned())
 }
 
 fn hex(text: &str) -> Option<u32> {
@@ -380,6 +381,8 @@ mod tests {
     fn a_journal_that_nobody_reads_is_told_and_one_that_forgets_too() {
         let pi = Planted::new();
         pi.say("run/systemd/journal/other", "");
+        assert_eq!(pi.kernel().journal().state, CheckState::Unknown, "no systemd");
+        fs::create_dir(pi.folder.path().join("run/systemd/system")).unwrap();
         assert_eq!(pi.kernel().journal().state, CheckState::Warn);
         let socket = pi.folder.path().join("run/systemd/journal/socket");
         let journald = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();

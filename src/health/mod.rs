@@ -9,6 +9,7 @@
 
 mod check;
 mod disk;
+mod facts;
 mod kernel;
 mod outside;
 mod program;

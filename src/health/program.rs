@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Check;
-use crate::models::{Known, Measurements, Shelf};
+use crate::models::{Known, Measurements, Shelf, is_whole};
 
 /// How closely a model is looked at.
 #[derive(Debug)]
@@ -25,21 +25,18 @@ pub fn model(wanted: &Wanted<'_>, found: Result<PathBuf, String>) -> Check {
         Ok(path) => path,
         Err(why) => return Check::warn(name, why, fetch),
     };
-    let shelf = Shelf::new(wanted.data_dir);
-    let here = shelf.list().into_iter().find(|found| found.path == path);
-    let model = here.as_ref().map_or(wanted.model, |found| found.name.as_str());
+    let model = name_of(&path).unwrap_or(wanted.model);
     let mut told = format!("{model} is there");
     if wanted.is_read && Known::named(model).is_some() {
-        if !shelf.whole(model).is_some_and(|whole| whole == path) {
+        if !is_whole(&path, model) {
             let what = format!("{} is not what was published as {model}", path.display());
-            return Check::warn(
-                name,
-                what,
-                format!("delete that file, then fieldtape model fetch {model}"),
-            );
+            let fix = format!("delete that file, then fieldtape model fetch {model}");
+            return Check::warn(name, what, fix);
         }
         told.push_str(" and whole");
     }
+    let shelf = Shelf::new(wanted.data_dir);
+    let here = shelf.list().into_iter().find(|found| found.path == path);
     let Some(measured) = here.and_then(|found| Measurements::read(shelf.own()).of(&found)) else {
         return Check::ok(
             name,
@@ -47,12 +44,17 @@ pub fn model(wanted: &Wanted<'_>, found: Result<PathBuf, String>) -> Check {
         );
     };
     let part = measured.after_call * 100.0;
-    told.push_str(&format!("; a call takes {part:.0} % of its length to write down here"));
+    let told = format!("{told}; a call takes {part:.0} % of its length to write down here");
     if measured.fit_after_call() {
         return Check::ok(name, told);
     }
     let fix = "fieldtape model bench --set chooses one that keeps up on this box";
     Check::warn(name, format!("{told}: a busy day's calls pile up"), fix)
+}
+
+/// Names the model that a file is called after.
+fn name_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_prefix("ggml-")?.strip_suffix(".bin")
 }
 
 /// A speech process that was tried.

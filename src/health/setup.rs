@@ -10,7 +10,10 @@ use super::Check;
 /// What all others on the box may do with a file.
 const OTHERS: u32 = 0o007;
 
-/// Where `systemctl edit` is not needed: the two folders that systemd takes credentials from.
+/// The right of all others to go into a folder.
+const ENTER: u32 = 0o001;
+
+/// The two folders that systemd takes a unit's credentials from.
 const STORES: [&str; 2] = ["/etc/credstore.encrypted", "/etc/credstore"];
 
 /// What became of reading the configuration.
@@ -182,7 +185,16 @@ fn look(place: &SecretPlace) -> io::Result<Option<u32>> {
         return Ok(None);
     };
     let mode = fs::File::open(path)?.metadata()?.permissions().mode() & 0o7777;
-    Ok((mode & OTHERS != 0).then_some(mode))
+    Ok((mode & OTHERS != 0 && others_come_to(path)).then_some(mode))
+}
+
+/// Says whether others may go as far as a file: into every folder above it.
+fn others_come_to(path: &Path) -> bool {
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors().skip(1).all(|folder| {
+        // A folder that does not say so is not taken for closed.
+        fs::metadata(folder).map_or(true, |folder| folder.permissions().mode() & ENTER != 0)
+    })
 }
 
 #[cfg(test)]
@@ -219,6 +231,9 @@ mod tests {
     #[test]
     fn a_secret_that_is_gone_or_that_all_can_read_is_told_with_its_place() {
         let dir = tempfile::tempdir().unwrap();
+        let open =
+            |mode| fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        open(0o755);
         let file = dir.path().join("token");
         let secret = |place| [Secret { key: "twilio.auth_token".to_owned(), place }];
         let gone = credentials(&secret(SecretPlace::File(file.clone())));
@@ -231,6 +246,9 @@ mod tests {
             assert_eq!(check.state, state, "{check:?}");
             assert!(!check.detail.contains("hush"));
         }
+        open(0o700);
+        let closed = credentials(&secret(SecretPlace::File(file)));
+        assert_eq!(closed.state, CheckState::Ok, "nobody comes that far");
         assert_eq!(credentials(&secret(SecretPlace::Environment)).state, CheckState::Ok);
         assert_eq!(credentials(&[]).state, CheckState::Ok);
     }

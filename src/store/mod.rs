@@ -29,6 +29,7 @@ mod schema;
 mod split;
 mod stages;
 mod streams;
+mod survey;
 mod transcripts;
 mod turns;
 
@@ -59,6 +60,7 @@ pub use rows::{
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
+pub use survey::{Count, Survey, Trouble, addresses, survey};
 
 use connection::ReadPool;
 

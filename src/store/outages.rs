@@ -1,6 +1,6 @@
 //! When the link to the outside was away, and what was caught up when it came back.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::{CallId, Store, StoreError, chain};
 use crate::domain::UnixMillis;
@@ -77,13 +77,7 @@ impl Store {
 
     /// Lists outages, newest first.
     pub async fn outages(&self, limit: u32) -> Result<Vec<Outage>, StoreError> {
-        self.read(move |db| {
-            let sql = format!("select {COLUMNS} from outages order by id desc limit ?1");
-            let mut found = db.prepare(&sql)?;
-            let rows = found.query_map([limit], outage)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read(move |db| latest(db, limit)).await
     }
 
     /// Adds to what was caught up after the last outage that is over, if it ended since `since`.
@@ -163,6 +157,14 @@ impl Store {
 }
 
 const COLUMNS: &str = "id, from_ms, to_ms, cause, calls_recovered, recordings_recovered";
+
+/// Lists outages, newest first.
+pub(super) fn latest(db: &Connection, limit: u32) -> Result<Vec<Outage>, StoreError> {
+    let sql = format!("select {COLUMNS} from outages order by id desc limit ?1");
+    let mut found = db.prepare(&sql)?;
+    let rows = found.query_map([limit], outage)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
 
 fn outage(row: &Row<'_>) -> Result<Outage, rusqlite::Error> {
     Ok(Outage {

@@ -122,7 +122,7 @@ pub fn inventory(path: &Path) -> Result<Inventory, StoreError> {
     Ok(inventory)
 }
 
-fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(BUSY_WAIT)?;
     Ok(db)

@@ -110,6 +110,8 @@ fn client() -> Result<Client, reqwest::Error> {
         .https_only(true)
         // A WebSocket is asked for in HTTP/1.1.
         .http1_only()
+        // Each of Twilio's requests comes over a connection of its own, and so do these.
+        .pool_max_idle_per_host(0)
         .timeout(WITHIN)
         .tls_info(true)
         .build()

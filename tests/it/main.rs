@@ -17,6 +17,7 @@ mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
 mod degraded;
+mod doctor;
 mod house;
 #[cfg(feature = "whisper")]
 mod kept;
@@ -31,6 +32,7 @@ mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;
+mod support_bundle;
 mod webhook;
 mod wer;
 #[cfg(feature = "whisper")]

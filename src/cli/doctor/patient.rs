@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -173,7 +173,7 @@ impl Patient {
         tell(within("speed", READING, speed).await)?;
         tell(self.told("ledger"))?;
         tell(self.told("sync"))?;
-        let integrity = move || health::integrity(damage(dir.join(care::LEDGER)));
+        let integrity = move || health::integrity(damage(&dir.join(care::LEDGER)));
         tell(within("integrity", READING, integrity).await)
     }
 
@@ -259,9 +259,9 @@ fn check_of(health: &Value, name: &str) -> Option<Check> {
 }
 
 /// Says what is damaged in a ledger. One that is not there yet is whole.
-fn damage(ledger: PathBuf) -> Result<Vec<String>, String> {
+fn damage(ledger: &Path) -> Result<Vec<String>, String> {
     match ledger.try_exists() {
-        Ok(true) => store::ledger_damage(&ledger).map_err(|error| error.to_string()),
+        Ok(true) => store::ledger_damage(ledger).map_err(|error| error.to_string()),
         Ok(false) => Ok(Vec::new()),
         Err(error) => Err(format!("{}: {error}", ledger.display())),
     }

@@ -18,6 +18,7 @@ mod process;
 mod s3;
 mod sounds;
 mod stream;
+mod tunnel;
 mod twilio;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) use process::{Answer, Appliance, fieldtape};
 pub(crate) use s3::S3;
 pub(crate) use sounds::{asset_sound, decoded, noise, read_wav, root, tone};
 pub(crate) use stream::{Connected, Socket};
+pub(crate) use tunnel::{Flaw, Tunnel};
 pub(crate) use twilio::{Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh_stream_sid};
 
 /// How long a fact may take to come true. Two cores are shared with other tests and a speech
