@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Environment, Lookup, Sources};
 use crate::telemetry;
 use exit::Failure;
@@ -181,6 +182,7 @@ fn set_log(cli: &Cli) -> Result<(), Failure> {
             LogFormat::Json => telemetry::Format::Json,
         },
         filter: filter.unwrap_or_else(|| if quiet { "warn" } else { "info" }.to_owned()),
+        since_boot: || SystemClock.since_boot(),
     };
     telemetry::init(&options).map_err(|error| Failure::Usage(error.to_string()))
 }

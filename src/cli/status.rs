@@ -26,10 +26,33 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     })?;
     if args.json {
         let told = json!({ "summary": summary(&health), "health": health, "queue": queue });
-        return output::line(&told.to_string());
+        output::line(&told.to_string())?;
+    } else {
+        output::table(&rows(&health, &queue))?;
     }
+    if health["ready"] == true { Ok(()) } else { Err(not_ready(&health)) }
+}
+
+/// What an appliance lacks that takes no calls.
+fn not_ready(health: &Value) -> Failure {
+    let failing = checks(health).filter(|check| check["state"] == "fail");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let told: Vec<String> = failing
+        .map(|check| {
+            format!(
+                "{}: {} -> {}",
+                text(&check["name"]),
+                text(&check["detail"]),
+                text(&check["fix"])
+            )
+        })
+        .collect();
+    Failure::Failed(if told.is_empty() { "still starting".to_owned() } else { told.join("; ") })
+}
+
+fn rows(health: &Value, queue: &Value) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    for check in checks(&health) {
+    for check in checks(health) {
         let text = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
         let fix = match check["fix"].as_str() {
             Some(fix) if is_trouble(check) => format!(" -> {fix}"),
@@ -39,13 +62,13 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     }
     if !queue.is_null() {
         rows.push(vec!["link".to_owned(), "network".to_owned(), link(&queue["link"])]);
-        for [stage, detail] in backlog(&queue) {
+        for [stage, detail] in backlog(queue) {
             rows.push(vec!["queue".to_owned(), stage, detail]);
         }
     }
     let live = health["live_calls"].as_u64().unwrap_or(0);
     rows.push(vec!["live".to_owned(), "calls".to_owned(), live.to_string()]);
-    output::table(&rows)
+    rows
 }
 
 /// The appliance in a few words, for a program that only wants to know whether to wake somebody.
