@@ -10,7 +10,10 @@ const STAIR: &[&[&str]] = &[
     &["vault", "models"],
     &["store"],
     &["pipeline"],
-    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care", "health"],
+    &[
+        "capture", "transcribe", "cloud", "archive", "retention", "simulate", "care", "health",
+        "access",
+    ],
     &["web"],
     &["config"],
     &["daemon"],
@@ -42,6 +45,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("x509_parser", &["twilio"]),
     ("tar", &["care"]),
     ("flate2", &["care"]),
+    ("rpassword", &["cli"]),
+    ("argon2", &["access"]),
+    ("governor", &["access"]),
+    ("cookie", &["web"]),
 ];
 
 fn step(room: &str) -> Option<usize> {
