@@ -155,6 +155,12 @@ impl Scribe {
                         event = "recording.resumed", party = %party,
                         "the disk takes the {party}'s sound again"
                     );
+                } else {
+                    let folder = place.folder.as_str();
+                    tracing::info!(
+                        event = "recording.started", party = %party,
+                        "the {party}'s sound is written to {folder}"
+                    );
                 }
                 self.show();
             }

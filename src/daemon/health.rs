@@ -1,6 +1,5 @@
 //! How the appliance is: looked at all the time, told to the page, the probes and systemd.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +9,12 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::heart::Heart;
+use super::sight::{Looking, Sight};
 use crate::capture::Recorder;
-use crate::care;
 use crate::clock::SharedClock;
-use crate::health::{self, Account, Check, CheckState, Health, Kept, Kernel, Secret, Wanted};
+use crate::health::{self, Account, Check, CheckState, Health};
 use crate::pipeline::Link;
 use crate::store::{Backlog, Store, StoreError};
-use crate::transcribe::{Machine, ModelFiles};
 use crate::vault::Vault;
 use crate::web::door::Settings;
 
@@ -38,12 +36,7 @@ pub(super) struct Watcher {
     pub(super) recorder: Recorder,
     pub(super) clock: SharedClock,
     pub(super) settings: watch::Receiver<Settings>,
-    pub(super) model: String,
-    pub(super) model_dirs: Vec<PathBuf>,
-    pub(super) data_dir: PathBuf,
-    pub(super) secrets: Vec<Secret>,
-    pub(super) kernel: Kernel,
-    pub(super) machine: Machine,
+    pub(super) sight: Sight,
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
     pub(super) way_in: watch::Receiver<Check>,
@@ -66,6 +59,7 @@ impl Watcher {
     pub(super) async fn run(self, told: watch::Sender<Health>, stop: CancellationToken) {
         let mut beat = interval(LOOK_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looking = Looking::default();
         let mut proved = (self.ledger().await, self.disk().await);
         for round in 0_u32.. {
             tokio::select! {
@@ -78,7 +72,7 @@ impl Watcher {
             }
             let backlog = timeout(PATIENCE, self.store.backlog()).await;
             let backlog = backlog.unwrap_or(Err(StoreError::Overloaded));
-            let health = self.look(&proved, &backlog).await;
+            let health = self.look(&proved, &backlog, &mut looking).await;
             tell(&told, health, backlog.as_deref().unwrap_or_default());
             self.feed_watchdog();
         }
@@ -105,18 +99,22 @@ impl Watcher {
         &self,
         proved: &(Check, Check),
         backlog: &Result<Vec<Backlog>, StoreError>,
+        looking: &mut Looking,
     ) -> Health {
         let (ledger, disk) = proved.clone();
         let ready = ledger.state != CheckState::Fail && disk.state != CheckState::Fail;
         let mut checks = self.settings().to_vec();
         checks.extend([ledger, disk, self.space().await, self.sync()]);
-        checks.extend(self.box_itself().await);
+        let first_call = timeout(PATIENCE, self.store.first_call_at()).await;
+        // What the ledger does not tell is told by its own check.
+        let first_call = first_call.unwrap_or(Ok(None)).unwrap_or(None);
+        checks.extend(looking.at(&self.sight, first_call, PATIENCE).await);
         checks.push(health::clock(self.clock.synchronised()));
         if let Some(link) = &self.link {
             checks.push(health::link(link.found().as_ref()));
         }
         checks.push(self.way_in.borrow().clone());
-        checks.extend([self.backup().await, stages(backlog)]);
+        checks.push(stages(backlog));
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls, instance: self.instance.to_string() }
     }
@@ -188,40 +186,6 @@ impl Watcher {
             return Check::fail(name, what, "the disk is slow or failing: replace the card");
         }
         Check::ok(name, "recordings are made safe as they grow")
-    }
-
-    /// What the box itself shows, and what lies on its disk: slow only if that is sick.
-    async fn box_itself(&self) -> Vec<Check> {
-        let (model, dirs) = (self.model.clone(), self.model_dirs.clone());
-        let (kernel, machine) = (self.kernel.clone(), self.machine.clone());
-        let (data_dir, secrets) = (self.data_dir.clone(), self.secrets.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let found = ModelFiles::find(&model, &dirs);
-            let found = found.map(|files| files.path).map_err(|error| error.to_string());
-            let wanted = Wanted { model: &model, data_dir: &data_dir, is_read: false };
-            vec![
-                health::credentials(&secrets),
-                health::model(&wanted, found),
-                kernel.power(),
-                health::temperature(machine.millidegrees()),
-                kernel.wear(),
-                kernel.journal(),
-            ]
-        });
-        if let Ok(Ok(checks)) = timeout(PATIENCE, looked).await {
-            return checks;
-        }
-        let what = "the box has not told how it is for four seconds";
-        let fix = "the disk is slow or failing: replace the card";
-        vec![Check::unknown("box", what).fixed_by(fix)]
-    }
-
-    async fn backup(&self) -> Check {
-        let kept = Kept {
-            backed_up_at: care::last_backup(&self.data_dir),
-            first_call_at: self.store.first_call_at().await.unwrap_or(None),
-        };
-        health::backup(kept, self.clock.now(), self.clock.synchronised())
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
+use super::sight::Sight;
 use super::way_in::WayIn;
 use super::{Ports, doors, speech};
 use crate::access::Access;
@@ -21,7 +22,7 @@ use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
 use crate::config::{Config, Keep16k};
-use crate::health::{Check, Health, Kernel};
+use crate::health::{Check, Health};
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
@@ -255,12 +256,7 @@ impl House {
             recorder: self.recorder.clone(),
             clock: Arc::clone(&self.clock),
             settings,
-            model: self.config.transcription.model.clone(),
-            model_dirs: speech::model_dirs(&self.config),
-            data_dir: self.config.server.data_dir.clone(),
-            secrets: self.config.secrets.clone(),
-            kernel: Kernel::this(),
-            machine: Machine::this(),
+            sight: Sight::new(&self.config, &self.clock),
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
             way_in,

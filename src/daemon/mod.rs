@@ -11,6 +11,7 @@ mod health;
 mod heart;
 mod house;
 mod outside;
+mod sight;
 mod signals;
 mod speech;
 mod way_in;
