@@ -82,13 +82,10 @@ impl Looking {
         if looked.is_ok() {
             self.under_way = None;
         }
-        match looked {
-            Ok(Ok(checks)) => checks,
-            // The check of the disk says what to do.
-            Ok(Err(_)) | Err(_) => {
-                let unseen = |name| Check::unknown(name, "the box has not told for some seconds");
-                NAMES.map(unseen).to_vec()
-            }
+        if let Ok(Ok(checks)) = looked {
+            return checks;
         }
+        // The check of the disk says what to do.
+        NAMES.map(|name| Check::unknown(name, "the box has not told for some seconds")).to_vec()
     }
 }

@@ -77,6 +77,17 @@ assert entries and all(int(entry["DURATION_MS"]) >= 0 for entry in entries), ent
     ok "CALL_SID, RECORDING_SID, EVENT, STAGE, PARTY and -p err find what they should"
 }
 
+# A call whose transcript has no model to be made with: that is told under STAGE=transcript too.
+test_journal_tells_what_a_transcript_waits_for() {
+    local process
+    inside mv /usr/share/fieldtape/models /usr/share/fieldtape/away
+    for process in $(speech_processes); do kill -9 "$process" 2>/dev/null || true; done
+    recorder simulate /srv/service-call.wav --speed 50 >"$STAGE/call" 2>&1 || fail "$(cat "$STAGE/call")"
+    within 60 journal_has STAGE=transcript -p warning || fail "it is not told that the model is gone"
+    inside mv /usr/share/fieldtape/away /usr/share/fieldtape/models
+    ok "what a transcript waits for is told: $(journal STAGE=transcript -p warning | head -n 1 | cut -c 1-100)"
+}
+
 journal_has() {
     journal "$@" | grep -q .
 }
