@@ -161,7 +161,13 @@ impl House {
         let (health, watched) = watch::channel(health::first(&instance));
         let answers = TaskTracker::new();
         let mut rooms = self.start_rooms(&stop);
-        let way_in = self.walk_way_in(&instance, &mut rooms, &stop);
+        let way_in = WayIn {
+            settings: settings.clone(),
+            clock: Arc::clone(&self.clock),
+            link: self.outside.link(),
+            instance: Arc::clone(&instance),
+        };
+        let way_in = way_in.start((&self.heart, &mut rooms), &stop);
         let looks = self.watcher(settings.clone(), (way_in, &instance));
         let starter = self.outside.starter(&self.config, &self.calls, &stop);
         self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
@@ -228,21 +234,6 @@ impl House {
             self.due.clone(),
         ));
         rooms
-    }
-
-    fn walk_way_in(
-        &self,
-        instance: &Arc<str>,
-        rooms: &mut JoinSet<&'static str>,
-        stop: &CancellationToken,
-    ) -> watch::Receiver<Check> {
-        let way_in = WayIn {
-            config: self.config.clone(),
-            clock: Arc::clone(&self.clock),
-            link: self.outside.link(),
-            instance: Arc::clone(instance),
-        };
-        way_in.start((&self.heart, rooms), stop)
     }
 
     fn watcher(

@@ -64,12 +64,14 @@ pub fn writable(dir: &Path) -> Check {
     }
 }
 
-/// Judges the ledger's file. `damage` is what is damaged in it, or why it could not be read.
-pub fn integrity(damage: Result<Vec<String>, String>) -> Check {
+/// Judges the ledger's file. `damage` is what is damaged in it, none if there is no file, or why it
+/// could not be read.
+pub fn integrity(damage: Result<Option<Vec<String>>, String>) -> Check {
     let name = "integrity";
     match damage {
-        Ok(damage) if damage.is_empty() => Check::ok(name, "the ledger's file is whole"),
-        Ok(damage) => Check::fail(
+        Ok(None) => Check::ok(name, "there is no ledger yet: the first start makes it"),
+        Ok(Some(damage)) if damage.is_empty() => Check::ok(name, "the ledger's file is whole"),
+        Ok(Some(damage)) => Check::fail(
             name,
             format!("the ledger's file is damaged: {}", damage.join("; ")),
             "systemctl stop fieldtape.socket fieldtape, move the data folder away, fieldtape restore DIR; replace the card",
@@ -216,6 +218,14 @@ mod tests {
         assert_eq!(with(2_000_000, 80), CheckState::Warn);
         assert_eq!(with(1_000_000, 80), CheckState::Fail);
         assert_eq!(with(20_000_000, 1_200), CheckState::Fail);
+    }
+
+    #[test]
+    fn a_ledger_is_whole_damaged_or_not_there_yet() {
+        assert_eq!(integrity(Ok(None)).state, CheckState::Ok);
+        assert_eq!(integrity(Ok(Some(Vec::new()))).state, CheckState::Ok);
+        assert_eq!(integrity(Ok(Some(vec!["page 7".to_owned()]))).state, CheckState::Fail);
+        assert_eq!(integrity(Err("closed".to_owned())).state, CheckState::Unknown);
     }
 
     #[test]

@@ -258,11 +258,11 @@ fn check_of(health: &Value, name: &str) -> Option<Check> {
     })
 }
 
-/// Says what is damaged in a ledger. One that is not there yet is whole.
-fn damage(ledger: &Path) -> Result<Vec<String>, String> {
+/// Says what is damaged in a ledger, if there is one.
+fn damage(ledger: &Path) -> Result<Option<Vec<String>>, String> {
     match ledger.try_exists() {
-        Ok(true) => store::ledger_damage(ledger).map_err(|error| error.to_string()),
-        Ok(false) => Ok(Vec::new()),
+        Ok(true) => store::ledger_damage(ledger).map(Some).map_err(|error| error.to_string()),
+        Ok(false) => Ok(None),
         Err(error) => Err(format!("{}: {error}", ledger.display())),
     }
 }
