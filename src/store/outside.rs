@@ -11,7 +11,7 @@ use super::{StoreError, read};
 use crate::domain::{CallSid, RecordingSid};
 
 /// How long another program's lock is waited for.
-const BUSY_WAIT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(30);
 
 /// What is waited before a copy that found the ledger locked is tried again.
 const COPY_AGAIN: Duration = Duration::from_millis(250);
@@ -58,7 +58,16 @@ pub fn copy_ledger(from: &Path, to: &Path) -> Result<(), StoreError> {
 
 /// Says what is wrong with a ledger's file; nothing if it is sound.
 pub fn ledger_faults(path: &Path) -> Result<Vec<String>, StoreError> {
+    faults(path, |_| Ok(()))
+}
+
+/// The same, after a look of the caller's own at the connection.
+pub(super) fn faults(
+    path: &Path,
+    first: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let db = open(path)?;
+    first(&db)?;
     let mut faults = Vec::new();
     let mut check = db.prepare(&format!("pragma integrity_check({FAULTS_MAX})"))?;
     for line in check.query_map([], |row| row.get::<_, String>(0))? {
