@@ -204,3 +204,75 @@ fn length(tracks: &[SealedTrack]) -> Samples8k {
     }
     Samples8k::new(parts.values().sum())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::domain::{CallSid, Party, RateHz};
+    use crate::vault::{self, PartNo, TrackName};
+
+    const MIDNIGHT: UnixMillis = UnixMillis::new(1_709_251_200_000);
+
+    fn sid(number: u8) -> CallSid {
+        format!("CA{number:032x}").parse().unwrap()
+    }
+
+    /// Seals a second of both parties of a call.
+    fn seal(vault: &Vault, number: u8) {
+        let folder = vault.folder(&sid(number), MIDNIGHT).unwrap();
+        for party in Party::ALL {
+            let name = TrackName { part_no: PartNo::FIRST, party: *party, rate: RateHz::Hz8000 };
+            let mut track = vault.open_track(&folder, name).unwrap();
+            track.append(&[7; 8000]).unwrap();
+            track.seal().unwrap();
+        }
+    }
+
+    fn open(root: &Path, ledger: &str) -> (Store, Vault, SharedClock) {
+        let clock: SharedClock = Arc::new(SystemClock);
+        let options =
+            vault::Options { root: root.to_owned(), sync_every: Duration::from_secs(1) };
+        let vault = Vault::open(options, Arc::clone(&clock)).unwrap();
+        (Store::open(&root.join(ledger)).unwrap(), vault, clock)
+    }
+
+    #[tokio::test]
+    async fn sealed_calls_that_a_ledger_does_not_know_are_taken_in_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (store, vault, clock) = open(root.path(), "fieldtape.db");
+        for number in 1..=4 {
+            seal(&vault, number);
+        }
+        std::fs::create_dir(root.path().join("recordings/2024/03/01").join(sid(9).as_str()))
+            .unwrap();
+        // The webhook of 2 is known, and that it is over; 3 is live.
+        for number in [2, 3] {
+            let call = NewCall::unknown(sid(number), MIDNIGHT, true);
+            let call = store.announce_call(call, None).await.unwrap();
+            if number == 2 {
+                let (at, tracks, gaps) = (MIDNIGHT, Vec::new(), Vec::new());
+                let reason = EndReason::Completed;
+                let over = Finish { call, tracks, gaps, reason, ended_at: at, at, trouble: None };
+                store.finish_call(over).await.unwrap();
+            }
+        }
+        let salvaged = salvage_strays(&store, &vault, &clock).await.unwrap();
+        assert_eq!(salvaged, Salvaged { calls: 3, tracks: 0 }, "1, 2 and 4");
+        for number in [1, 2, 4] {
+            let detail = store.call(&sid(number)).await.unwrap().unwrap();
+            assert_eq!(detail.tracks.len(), 2, "both parties of {number}");
+        }
+        let unknown = store.call(&sid(1)).await.unwrap().unwrap().call;
+        assert_eq!(unknown.duration.map(|(seconds, _)| seconds), Some(1), "by its files");
+        assert!(unknown.created_at.get() > MIDNIGHT.get(), "when they were written");
+        assert!(store.call(&sid(3)).await.unwrap().unwrap().tracks.is_empty(), "it is live");
+        assert!(store.call(&sid(9)).await.unwrap().is_none(), "it has no sound");
+        let again = salvage_strays(&store, &vault, &clock).await.unwrap();
+        assert_eq!(again, Salvaged::default());
+    }
+}

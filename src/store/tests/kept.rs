@@ -153,3 +153,17 @@ fn of_those_from_before_the_newest_sound_one_that_can_be_opened_is_taken() {
     assert!(matches!(refused, StoreError::NothingKept { .. }), "{refused}");
     assert_eq!(version(&ledger), 99, "untouched");
 }
+
+#[tokio::test]
+async fn sound_that_is_to_be_deleted_is_no_call_without_tracks() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
+    let path = format!("recordings/2024/03/01/{}/agent_8000Hz.wav", sid(1));
+    let given_up = store.write(move |tx| {
+        tx.execute("insert into garbage values (?1, 'erased', 0)", [path])?;
+        Ok(())
+    });
+    given_up.await.unwrap();
+    let without = store.calls_without_tracks(vec![sid(1), sid(2)]).await.unwrap();
+    assert_eq!(without, [sid(2)]);
+}
