@@ -158,7 +158,8 @@ async fn take_in(
     );
     let (sid, seconds) = (&open.call_sid, length.as_secs_f64());
     let is_whole = !found.tracks.is_empty() && sealed_now == 0;
-    let why = if is_whole { "had no end in the ledger" } else { "was cut off when fieldtape stopped" };
+    let why =
+        if is_whole { "had no end in the ledger" } else { "was cut off when fieldtape stopped" };
     tracing::warn!(
         call.sid = %sid, event = "recording.salvaged", duration_ms = length.as_millis(),
         "{sid} {why}: {seconds:.1} s of it are safe"
@@ -235,8 +236,7 @@ mod tests {
 
     fn open(root: &Path, ledger: &str) -> (Store, Vault, SharedClock) {
         let clock: SharedClock = Arc::new(SystemClock);
-        let options =
-            vault::Options { root: root.to_owned(), sync_every: Duration::from_secs(1) };
+        let options = vault::Options { root: root.to_owned(), sync_every: Duration::from_secs(1) };
         let vault = Vault::open(options, Arc::clone(&clock)).unwrap();
         (Store::open(&root.join(ledger)).unwrap(), vault, clock)
     }

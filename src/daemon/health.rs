@@ -41,6 +41,7 @@ pub(super) struct Watcher {
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
     pub(super) heart: Heart,
+    pub(super) version: Check,
 }
 
 /// What is known before the first look: nothing, and that is not good.
@@ -100,6 +101,7 @@ impl Watcher {
         let (ledger, disk) = proved.clone();
         let ready = ledger.state != CheckState::Failing && disk.state != CheckState::Failing;
         let checks = vec![
+            self.version.clone(),
             self.configuration(),
             self.signatures(),
             ledger,

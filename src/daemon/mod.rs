@@ -2,9 +2,10 @@
 //!
 //! Invariants: systemd hears READY only when the ports are bound and the ledger is open; while the
 //! data folder cannot be used the appliance stays up, says so, and answers Twilio so that calls
-//! connect; a task that ends unasked ends the process, loudly. The order of birth and death is
+//! connect (READY then too, but from a version on trial); a task that ends unasked ends the process, loudly. The order of birth and death is
 //! the one function [`run`] and what it calls, in reading order.
 
+mod data;
 mod doors;
 mod handed;
 mod health;
@@ -13,6 +14,7 @@ mod house;
 mod outside;
 mod signals;
 mod speech;
+mod upgrade;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Problems};
 use crate::web::door::Settings;
 use crate::web::serve::Listener;
+use upgrade::Upgrade;
 
 pub use handed::Handed;
 pub use signals::Signals;
@@ -52,6 +55,8 @@ pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Resu
     for warning in &config.warnings {
         tracing::warn!(event = "config.ignored", "{warning}");
     }
+    let upgrade = Upgrade::read(config.server.upgrade_folder.as_deref());
+    upgrade.tell();
     let ports = bind(&config, handed).await?;
     let (lan, twilio) = (ports.lan.address(), ports.twilio.address());
     tracing::info!(event = "started", "the page is at http://{lan}/, Twilio's door at {twilio}");
@@ -60,7 +65,8 @@ pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Resu
     let mut signals = Signals::listen(stop.clone(), settings, reload)?;
     let ports = Arc::new(ports);
     let served = async {
-        let Some(house) = open_or_wait(&config, &clock, &ports, &seen, &stop).await? else {
+        let Some(house) = open_or_wait(&config, &clock, (&ports, &seen), &upgrade, &stop).await?
+        else {
             return Ok(());
         };
         house.run(ports, seen, stop.clone()).await
@@ -140,13 +146,14 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 async fn open_or_wait(
     config: &Config,
     clock: &SharedClock,
-    ports: &Arc<Ports>,
-    settings: &watch::Receiver<Settings>,
+    (ports, settings): (&Arc<Ports>, &watch::Receiver<Settings>),
+    upgrade: &Upgrade,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<house::House>> {
+    let alive = upgrade.ask_for_patience(clock);
     let mut degraded: Option<doors::Degraded> = None;
     loop {
-        match house::House::open(config, clock, stop).await {
+        match house::House::open(config, clock, (upgrade, &alive), stop).await {
             Ok(house) => {
                 if let Some(degraded) = degraded {
                     tracing::info!(event = "recovered", "the data folder can be used again");
@@ -163,7 +170,10 @@ async fn open_or_wait(
                 );
                 let status = format!("DEGRADED: nothing can be recorded here: {text}");
                 // Without systemd there is nobody to tell.
-                let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+                let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
+                if !upgrade.is_on_trial() {
+                    let _ = sd_notify::notify(&[NotifyState::Ready]);
+                }
                 degraded = Some(doors::Degraded::open(&text, config, clock, ports, settings));
             }
             Err(_) => {

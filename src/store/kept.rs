@@ -111,7 +111,11 @@ pub(super) fn keep(
     }
     kept?;
     forget_old(&folder, Kind::Before).map_err(unkept)?;
-    tracing::info!(event = "upgrade.ledger-kept", "the ledger is kept as {} before it is upgraded", to.display());
+    tracing::info!(
+        event = "upgrade.ledger-kept",
+        "the ledger is kept as {} before it is upgraded",
+        to.display()
+    );
     Ok(())
 }
 

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use rusqlite::{Connection, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
 
-use super::kept::{self, SignOfLife};
 use super::StoreError;
+use super::kept::{self, SignOfLife};
 
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_ledger.sql")),
@@ -23,10 +23,7 @@ pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 /// Brings the ledger to [`VERSION`], or refuses one that is too new. One that is older is kept as it
 /// was, first.
-pub(super) fn upgrade(
-    connection: &mut Connection,
-    alive: &SignOfLife,
-) -> Result<(), StoreError> {
+pub(super) fn upgrade(connection: &mut Connection, alive: &SignOfLife) -> Result<(), StoreError> {
     let found = version(connection)?;
     if found >= VERSION {
         return check_reader(connection);

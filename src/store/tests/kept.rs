@@ -88,11 +88,8 @@ fn a_damaged_ledger_is_not_upgraded() {
     let path = v1(folder.path());
     let db = connection::open_writer(&path).unwrap();
     db.execute_batch("pragma foreign_keys = off").unwrap();
-    db.execute(
-        "insert into stages values (4711, 'fetch', 'pending', 0, null, null, 0, 0)",
-        [],
-    )
-    .unwrap();
+    db.execute("insert into stages values (4711, 'fetch', 'pending', 0, null, null, 0, 0)", [])
+        .unwrap();
     connection::close(db);
     let refused = Store::open(&path).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
@@ -105,7 +102,8 @@ fn it_gives_signs_of_life_while_a_large_ledger_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = v1(folder.path());
     let mut db = connection::open_writer(&path).unwrap();
-    db.execute("insert into meta (key, value) values ('large', hex(zeroblob(4000000)))", []).unwrap();
+    db.execute("insert into meta (key, value) values ('large', hex(zeroblob(4000000)))", [])
+        .unwrap();
     let signs = Arc::new(AtomicU32::new(0));
     let counted = Arc::clone(&signs);
     let alive: SignOfLife = Arc::new(move || {
