@@ -68,6 +68,8 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
         admin_socket: raw
             .admin_socket
             .map_or_else(|| default_socket(&data_dir, environment), PathBuf::from),
+        // Set by fieldtape.service.
+        upgrade_folder: filled(environment.get("FIELDTAPE_UPGRADE_FOLDER")).map(PathBuf::from),
         data_dir,
         lan_listen: lan_listen?,
         twilio_listen: twilio_listen?,

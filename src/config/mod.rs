@@ -79,6 +79,8 @@ pub struct Server {
     pub max_calls: usize,
     /// The socket that the command line speaks to.
     pub admin_socket: PathBuf,
+    /// Where the package's scripts write down what an upgrade came to.
+    pub upgrade_folder: Option<PathBuf>,
 }
 
 /// `[twilio]`

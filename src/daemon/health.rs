@@ -42,6 +42,7 @@ pub(super) struct Watcher {
     pub(super) way_in: watch::Receiver<Check>,
     pub(super) instance: Arc<str>,
     pub(super) heart: Heart,
+    pub(super) version: Check,
 }
 
 /// What is known before the first look: nothing, and that is not good.
@@ -103,7 +104,8 @@ impl Watcher {
     ) -> Health {
         let (ledger, disk) = proved.clone();
         let ready = ledger.state != CheckState::Fail && disk.state != CheckState::Fail;
-        let mut checks = self.settings().to_vec();
+        let mut checks = vec![self.version.clone()];
+        checks.extend(self.settings());
         checks.extend([ledger, disk, self.space().await, self.sync()]);
         let first_call = timeout(PATIENCE, self.store.first_call_at()).await;
         // What the ledger does not tell is told by its own check.

@@ -15,8 +15,9 @@ use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
 use super::sight::Sight;
+use super::upgrade::Upgrade;
 use super::way_in::WayIn;
-use super::{Ports, doors, speech};
+use super::{Ports, data, doors, speech};
 use crate::access::Access;
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
@@ -25,12 +26,12 @@ use crate::config::{Config, Keep16k};
 use crate::health::{Check, Health};
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
-use crate::store::Store;
+use crate::store::{SignOfLife, Store};
 use crate::transcribe::{
     LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
     TranscriptWorkOptions,
 };
-use crate::vault::{self, Vault};
+use crate::vault::Vault;
 use crate::web::door::{DoorState, Inside, Settings};
 use crate::web::lan::{Gate, LanState};
 use crate::web::serve::Listener;
@@ -72,6 +73,7 @@ pub(super) struct House {
     calls: TaskTracker,
     admin: Arc<Listener>,
     heart: Heart,
+    version: Check,
 }
 
 impl House {
@@ -79,10 +81,11 @@ impl House {
     pub(super) async fn open(
         config: &Config,
         clock: &SharedClock,
+        (upgrade, alive): (&Upgrade, &SignOfLife),
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
         let data_dir = config.server.data_dir.clone();
-        let (vault, store) = open_data(config, clock).await?;
+        let (vault, store) = data::open(config, clock, (upgrade, alive)).await?;
         let back = store
             .put_back_claims(CLAIMS_LOST_MAX, pipeline::BACKOFF_MAX, clock.now())
             .await
@@ -148,6 +151,7 @@ impl House {
             calls,
             admin: Arc::new(admin),
             heart,
+            version: upgrade.check(),
         })
     }
 
@@ -253,6 +257,7 @@ impl House {
             way_in,
             instance: Arc::clone(instance),
             heart: self.heart.clone(),
+            version: self.version.clone(),
         }
     }
 
@@ -354,24 +359,6 @@ async fn strays(store: Store, vault: Vault, clock: SharedClock, due: Due) {
             tracing::error!(error = %error, "stray recordings could not be taken in; it is tried again at the next start");
         }
     }
-}
-
-/// Opens recordings and ledger, off the async threads: on a failing disk this takes its time.
-async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vault, Store)> {
-    let options = vault::Options {
-        root: config.server.data_dir.clone(),
-        sync_every: config.recording.sync_every,
-    };
-    let clock = Arc::clone(clock);
-    tokio::task::spawn_blocking(move || {
-        let root = options.root.clone();
-        let vault = Vault::open(options, clock)?;
-        vault.probe_writable()?;
-        let store = Store::open(&root.join("fieldtape.db"))?;
-        Ok((vault, store))
-    })
-    .await
-    .context("opening the data folder broke")?
 }
 
 /// Which boot this is, so that a stream's monotonic time can be compared with another's.

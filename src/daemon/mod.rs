@@ -2,9 +2,10 @@
 //!
 //! Invariants: systemd hears READY only when the ports are bound and the ledger is open; while the
 //! data folder cannot be used the appliance stays up, says so, and answers Twilio so that calls
-//! connect; a task that ends unasked ends the process, loudly. The order of birth and death is
+//! connect (READY then too, but from a version on trial); a task that ends unasked ends the process, loudly. The order of birth and death is
 //! the one function [`run`] and what it calls, in reading order.
 
+mod data;
 mod doors;
 mod handed;
 mod health;
@@ -14,6 +15,7 @@ mod outside;
 mod sight;
 mod signals;
 mod speech;
+mod upgrade;
 mod way_in;
 
 use std::io::ErrorKind;
@@ -33,6 +35,7 @@ use crate::clock::{SharedClock, SystemClock};
 use crate::config::{Config, Problems};
 use crate::web::door::Settings;
 use crate::web::serve::Listener;
+use upgrade::Upgrade;
 
 pub use handed::Handed;
 pub use signals::Signals;
@@ -57,6 +60,8 @@ pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Resu
     for warning in &config.warnings {
         tracing::warn!(event = "config.ignored", "{warning}");
     }
+    let upgrade = Upgrade::read(config.server.upgrade_folder.as_deref());
+    upgrade.tell();
     let ports = bind(&config, handed).await?;
     let (lan, twilio) = (ports.lan.address(), ports.twilio.address());
     tracing::info!(event = "started", "the page is at http://{lan}/, Twilio's door at {twilio}");
@@ -66,7 +71,7 @@ pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Resu
     let ports = Arc::new(ports);
     let instance = instance()?;
     let served = async {
-        let waiting = open_or_wait(&config, &clock, &ports, (&seen, &instance), &stop);
+        let waiting = open_or_wait(&config, &clock, (&ports, &seen, &instance), &upgrade, &stop);
         let Some(house) = waiting.await? else {
             return Ok(());
         };
@@ -155,13 +160,14 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
 async fn open_or_wait(
     config: &Config,
     clock: &SharedClock,
-    ports: &Arc<Ports>,
-    (settings, instance): (&watch::Receiver<Settings>, &Arc<str>),
+    (ports, settings, instance): (&Arc<Ports>, &watch::Receiver<Settings>, &Arc<str>),
+    upgrade: &Upgrade,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<house::House>> {
+    let alive = upgrade.ask_for_patience(clock);
     let mut degraded: Option<doors::Degraded> = None;
     loop {
-        match house::House::open(config, clock, stop).await {
+        match house::House::open(config, clock, (upgrade, &alive), stop).await {
             Ok(house) => {
                 if let Some(degraded) = degraded {
                     tracing::info!(event = "recovered", "the data folder can be used again");
@@ -178,7 +184,10 @@ async fn open_or_wait(
                 );
                 let status = format!("DEGRADED: nothing can be recorded here: {text}");
                 // Without systemd there is nobody to tell.
-                let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
+                let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
+                if !upgrade.is_on_trial() {
+                    let _ = sd_notify::notify(&[NotifyState::Ready]);
+                }
                 degraded =
                     Some(doors::Degraded::open(&text, config, clock, ports, (settings, instance)));
             }

@@ -75,6 +75,29 @@ impl Store {
         .await
     }
 
+    /// Picks those calls whose sealed sound no ledger entry speaks of: they are unknown here, or over
+    /// without a track, and nothing of theirs is to be deleted.
+    pub async fn calls_without_tracks(
+        &self,
+        call_sids: Vec<CallSid>,
+    ) -> Result<Vec<CallSid>, StoreError> {
+        self.read(|db| {
+            let mut known = db.prepare(
+                "select exists (select 1 from calls where call_sid = ?1 and (ended_at_ms is null \
+                   or exists (select 1 from tracks where call_id = calls.id))) \
+                 or exists (select 1 from garbage where instr(path, ?1) > 0)",
+            )?;
+            let mut without = Vec::new();
+            for call_sid in call_sids {
+                if !known.query_row([call_sid.as_str()], |row| row.get::<_, bool>(0))? {
+                    without.push(call_sid);
+                }
+            }
+            Ok(without)
+        })
+        .await
+    }
+
     /// Returns the calls that a stopped program left open.
     pub async fn open_calls(&self) -> Result<Vec<OpenCall>, StoreError> {
         self.read(|db| {

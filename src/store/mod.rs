@@ -18,6 +18,7 @@ mod error;
 mod finish;
 mod garbage;
 mod heard;
+mod kept;
 mod list;
 mod outages;
 mod outside;
@@ -48,6 +49,7 @@ pub use cloud::{CloudUpdate, Fetched};
 pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
+pub use kept::{PutBack, SignOfLife, put_back};
 pub use outages::Outage;
 pub use outside::{
     Inventory, KeptFile, copy_ledger, first_call_at, inventory, ledger_damage, ledger_faults,
@@ -92,12 +94,18 @@ struct Inner {
 
 impl Store {
     /// Opens the ledger at `path`, making or upgrading it as needed.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_telling(path, &(Arc::new(|| {}) as SignOfLife))
+    }
+
+    /// Opens the ledger at `path`, making or upgrading it as needed. Before an upgrade a copy of it
+    /// is made and checked; `alive` is called again and again meanwhile.
     ///
     /// Fails without touching the file when it was written by a newer program that does not
     /// allow this one.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_telling(path: &Path, alive: &SignOfLife) -> Result<Self, StoreError> {
         let mut writer = connection::open_writer(path)?;
-        schema::upgrade(&mut writer)?;
+        schema::upgrade(&mut writer, alive)?;
         let readers = ReadPool::open(path, READERS)?;
         let (inbox, mut jobs) = mpsc::channel::<Job>(INBOX_MAX);
         let thread = std::thread::Builder::new()

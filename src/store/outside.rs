@@ -11,7 +11,7 @@ use super::{StoreError, list, read};
 use crate::domain::{CallSid, RecordingSid, UnixMillis};
 
 /// How long another program's lock is waited for.
-const BUSY_WAIT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(30);
 
 /// What is waited before a copy that found the ledger locked is tried again.
 const COPY_AGAIN: Duration = Duration::from_millis(250);
@@ -69,7 +69,16 @@ pub fn first_call_at(path: &Path) -> Result<Option<UnixMillis>, StoreError> {
 
 /// Says what is wrong with a ledger's file; nothing if it is sound.
 pub fn ledger_faults(path: &Path) -> Result<Vec<String>, StoreError> {
+    faults(path, |_| Ok(()))
+}
+
+/// The same, after a look of the caller's own at the connection.
+pub(super) fn faults(
+    path: &Path,
+    first: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let db = open(path)?;
+    first(&db)?;
     let mut faults = damage(&db, "integrity_check")?;
     let mut orphans = db.prepare("pragma foreign_key_check")?;
     let orphans = orphans.query_map([], |row| {

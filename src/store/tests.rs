@@ -6,6 +6,7 @@ use crate::domain::*;
 mod cloud;
 mod growing;
 mod heard;
+mod kept;
 mod returning;
 mod turns;
 mod upgrade;

@@ -58,7 +58,7 @@ pub use error::{Error, Fault};
 pub use names::{BadPath, CloudTrackName, Folder, PartNo, RelPath, TrackName};
 pub use open::OpenTrack;
 pub use rewrite::{Rewrite, Rewritten};
-pub use salvage::Salvage;
+pub use salvage::{Day, Salvage};
 pub use seal::{SealFailed, SealedTrack};
 pub use sound::{Expect, Unsound};
 pub use tick::{SLOW_TICK, SyncHealth};

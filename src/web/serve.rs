@@ -25,6 +25,10 @@ use tracing::{debug, warn};
 /// descriptors or memory): long enough not to spin, short enough that no caller notices.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a connection that has asked for nothing yet stays open after the stop: its first request
+/// is on its way, and without an answer that would be a webhook refused.
+const FIRST_REQUEST_WITHIN: Duration = Duration::from_secs(1);
+
 /// What a listener takes at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -73,8 +77,8 @@ pub struct Ends {
 
 /// Answers connections with `router` until `stop`; every connection is a task of `tasks`.
 ///
-/// On `stop` no further connection is taken, requests under way are answered, idle connections
-/// are closed. It returns at once then; `tasks` tells when the last answer is out.
+/// On `stop` no further connection is taken, requests under way are answered, as is the first one of
+/// a connection that was just taken, and idle connections are closed. It returns at once then; `tasks` tells when the last answer is out.
 pub async fn serve(
     listener: &Listener,
     router: Router,
@@ -173,7 +177,10 @@ async fn answer<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let asked = CancellationToken::new();
+    let has_asked = asked.clone();
     let service = service_fn(move |request: Request<Incoming>| {
+        has_asked.cancel();
         let mut request = request.map(Body::new);
         if let Some(ends) = ends {
             request.extensions_mut().insert(ends);
@@ -191,7 +198,7 @@ async fn answer<S>(
     tokio::pin!(connection);
     let ended = tokio::select! {
         biased;
-        () = stop.cancelled() => {
+        () = may_close(&stop, &asked) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -202,6 +209,12 @@ async fn answer<S>(
         // A browser that leaves, a probe that says nothing: daily life of a listener.
         debug!(%error, "a connection ended early");
     }
+}
+
+async fn may_close(stop: &CancellationToken, asked: &CancellationToken) {
+    stop.cancelled().await;
+    // Whether one comes or not, then it may.
+    let _ = tokio::time::timeout(FIRST_REQUEST_WITHIN, asked.cancelled()).await;
 }
 
 #[cfg(test)]

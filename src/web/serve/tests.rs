@@ -134,6 +134,24 @@ async fn one_connection_too_many_waits_until_another_ends() {
 }
 
 #[tokio::test]
+async fn a_connection_that_was_just_taken_is_answered_although_told_to_stop() {
+    let open = open(Router::new().route("/", get(async || "hello")), Limits::DOOR).await;
+    let mut stream = open.connect().await;
+    let taken = async {
+        // The one that takes, and the one that answers.
+        while open.tasks.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, taken).await.unwrap();
+    open.stop.cancel();
+    tokio::task::yield_now().await;
+    stream.write_all(REQUEST).await.unwrap();
+    read_until(&mut stream, "hello").await;
+    open.ends().await;
+}
+
+#[tokio::test]
 async fn an_answer_under_way_is_finished_when_told_to_stop() {
     let (entered, is_in) = oneshot::channel();
     let (go_on, told) = oneshot::channel::<()>();
