@@ -13,6 +13,7 @@ mod merge;
 mod outside;
 mod problems;
 mod raw;
+mod tls;
 mod units;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::Credentials;
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::tls::CertificateFiles;
 
 pub use edit::{EditError, set_models};
 pub use lookup::{Environment, Lookup};
@@ -39,7 +41,7 @@ pub struct Sources<'a> {
 }
 
 /// Everything that can be set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where it listens and where it keeps things.
     pub server: Server,
@@ -60,7 +62,7 @@ pub struct Config {
 }
 
 /// `[server]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The ledger and the recordings.
     pub data_dir: PathBuf,
@@ -70,14 +72,27 @@ pub struct Server {
     pub twilio_listen: SocketAddr,
     /// The https base that Twilio calls.
     pub public_url: Option<PublicUrl>,
+    /// How the page is encrypted; none: not at all.
+    pub lan_tls: Option<LanTls>,
+    /// How Twilio's door is encrypted; none: not at all, something in front of it is.
+    pub twilio_tls: Option<CertificateFiles>,
     /// Calls heard at once; one more is recorded at Twilio only.
     pub max_calls: usize,
     /// The socket that the command line speaks to.
     pub admin_socket: PathBuf,
 }
 
+/// How the page is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LanTls {
+    /// By a certificate that the box made for itself.
+    SelfSigned,
+    /// By this one.
+    Files(CertificateFiles),
+}
+
 /// `[twilio]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twilio {
     /// Our account.
     pub account_sid: Option<AccountSid>,
@@ -124,7 +139,7 @@ pub enum CloudRecording {
 }
 
 /// `[archive]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// Where it is.
     pub place: PlaceOptions,
@@ -133,7 +148,7 @@ pub struct Archive {
 }
 
 /// `[recording]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     /// The rates of the files; 8000 is always among them.
     pub rates: Vec<RateHz>,
@@ -155,7 +170,7 @@ pub enum Keep16k {
 }
 
 /// `[transcription]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcription {
     /// A model's name or the path of its file.
     pub model: String,
@@ -178,7 +193,7 @@ pub struct Transcription {
 }
 
 /// `[consent]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// Said before anything is recorded; empty says nothing.
     pub announcement: String,

@@ -1,6 +1,7 @@
 //! How the appliance is: looked at all the time, told to the page, the probes and systemd.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -8,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::certificates::Certificates;
 use super::heart::Heart;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
@@ -36,10 +38,12 @@ pub(super) struct Watcher {
     pub(super) recorder: Recorder,
     pub(super) clock: SharedClock,
     pub(super) settings: watch::Receiver<Settings>,
+    pub(super) refused: watch::Receiver<Option<String>>,
     pub(super) model: String,
     pub(super) model_dirs: Vec<PathBuf>,
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
+    pub(super) certificates: Arc<Certificates>,
     pub(super) heart: Heart,
 }
 
@@ -99,7 +103,7 @@ impl Watcher {
     ) -> Health {
         let (ledger, disk) = proved.clone();
         let ready = ledger.state != CheckState::Failing && disk.state != CheckState::Failing;
-        let checks = vec![
+        let mut checks = vec![
             self.configuration(),
             self.signatures(),
             ledger,
@@ -111,6 +115,7 @@ impl Watcher {
             self.link(),
             stages(backlog),
         ];
+        checks.extend(self.certificates.checks());
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls }
     }
@@ -118,6 +123,11 @@ impl Watcher {
     fn configuration(&self) -> Check {
         let settings = self.settings.borrow();
         let name = "configuration";
+        if let Some(why) = &*self.refused.borrow() {
+            let detail = format!("as it is now cannot be used, and what was read before is: {why}");
+            let fix = "correct it and reload; with it as it is fieldtape would not start again";
+            return check(name, CheckState::Degraded, detail, Some(fix));
+        }
         if settings.gatekeeper.is_none() {
             return check(
                 name,

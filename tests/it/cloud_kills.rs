@@ -17,8 +17,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::cloud_recordings::twilio;
-use crate::support::{Appliance, Home, S3, within};
+use crate::support::{Appliance, Home, S3, twilio_api, within};
 
 /// How long the last run may take to finish what the kills left.
 const DONE_WITHIN: Duration = Duration::from_mins(5);
@@ -123,7 +122,7 @@ async fn killed_anywhere_between_fetching_and_deleting_nothing_is_lost_or_double
     println!("FIELDTAPE_SEED={seed}");
     let mut dice = StdRng::seed_from_u64(seed);
     let kills = if Environment.get("FIELDTAPE_LONG").is_some() { 300 } else { 30 };
-    let (cloud, s3) = (twilio().await, S3::start().await);
+    let (cloud, s3) = (twilio_api().await, S3::start().await);
     let home = Home::with_speech()
         .with("twilio.api_url", cloud.url())
         .with("twilio.reconcile_every", "10s")

@@ -17,6 +17,7 @@ mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
 mod degraded;
+mod encrypted;
 mod house;
 #[cfg(feature = "whisper")]
 mod kept;
@@ -27,6 +28,7 @@ mod offline;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
 mod recording;
+mod reload;
 mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;

@@ -24,7 +24,7 @@ use super::recorder::{LiveTrack, Options, StreamOpening};
 use super::scribe::{self, Order, ScribeOptions, Write};
 use super::session::{Effect, Event, Frame, Session};
 use crate::domain::{
-    CallSid, EndReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
+    CallSid, EndReason, PartyMap, RateHz, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
 };
 use crate::store::{CallId, GapRow, NewCall, NewStream, StoreError, StreamEnd, StreamPlace};
 use crate::vault::Folder;
@@ -110,6 +110,7 @@ impl OngoingCall {
     /// Starts the call's scribe; the task itself is started by whoever runs it.
     pub(super) fn new(
         options: Arc<Options>,
+        rates: Vec<RateHz>,
         call_sid: CallSid,
         shown: Arc<Mutex<Vec<LiveTrack>>>,
     ) -> std::io::Result<Self> {
@@ -117,7 +118,7 @@ impl OngoingCall {
         let scribe = scribe::start(ScribeOptions {
             vault: options.vault.clone(),
             clock: Arc::clone(&options.clock),
-            rates: options.rates.clone(),
+            rates,
             shown,
             span: span.clone(),
         })?;

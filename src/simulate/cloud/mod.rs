@@ -38,7 +38,6 @@ use rand::rngs::StdRng;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use url::Url;
 
 pub use call::{Call, CallScript};
 pub use faults::{Endpoint, Fault, Faults};
@@ -51,7 +50,7 @@ pub use recording::{Recording, RecordingScript};
 use self::wire::{Connection, Port, Switch};
 use self::world::World;
 use super::answer::RecordingOrder;
-use super::line::{Delivery, Line, Way};
+use super::line::{Delivery, Line};
 use crate::clock::SharedClock;
 use crate::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
 use crate::twilio::door::PublicUrl;
@@ -115,11 +114,9 @@ impl Drop for Tasks {
 struct Shared {
     account_sid: AccountSid,
     validator: Validator,
-    auth_token: AuthToken,
     api_key: Option<ApiKey>,
     public_url: PublicUrl,
     clock: SharedClock,
-    client: reqwest::Client,
     line: Mutex<Option<Arc<Line>>>,
     world: Mutex<World>,
     switch: Arc<Switch>,
@@ -132,12 +129,10 @@ impl Cloud {
         let switch = Arc::new(Switch::new());
         let shared = Arc::new(Shared {
             account_sid: options.account_sid,
-            validator: Validator::new(options.auth_token.clone(), None),
-            auth_token: options.auth_token,
+            validator: Validator::new(options.auth_token, None),
             api_key: options.api_key,
             public_url: options.public_url,
             clock: options.clock,
-            client: super::line::client().map_err(io::Error::other)?,
             line: Mutex::default(),
             world: Mutex::new(World::new(options.seed)),
             switch: Arc::clone(&switch),
@@ -161,12 +156,9 @@ impl Cloud {
         format!("http://{}", self.address)
     }
 
-    /// Says where the appliance's Twilio listener is; before, callbacks reach nobody.
-    pub fn appliance_at(&self, target: Url) {
-        let Shared { client, public_url, auth_token, .. } = &*self.shared;
-        let way = Way { target, public_url: public_url.clone(), auth_token: auth_token.clone() };
-        let line = Line::new(client.clone(), way);
-        *self.shared.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(line));
+    /// Tells by which line the appliance is reached; before, callbacks reach nobody.
+    pub(super) fn reached_by(&self, line: Arc<Line>) {
+        *self.shared.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
     }
 
     /// Takes the API off the network: connections break, and new ones are refused from when this

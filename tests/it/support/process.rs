@@ -144,6 +144,7 @@ impl Appliance {
     ) -> simulate::Options {
         let mut options = simulate::Options {
             target: Url::parse(&format!("http://{}", self.twilio)).unwrap(),
+            roots: None,
             public_url: fieldtape::twilio::door::PublicUrl::parse(PUBLIC_URL).unwrap(),
             auth_token: fieldtape::twilio::signature::AuthToken::new(TOKEN).unwrap(),
             account_sid: ACCOUNT.parse().unwrap(),
@@ -252,8 +253,9 @@ impl Log {
 
     /// The addresses of the office's door and of Twilio's.
     fn addresses(&self) -> Option<(String, String)> {
-        let line = self.lines_with(&["the page is at http://"]).into_iter().next()?;
-        let (_, rest) = line.split_once("the page is at http://")?;
+        let line = self.lines_with(&["the page is at http"]).into_iter().next()?;
+        let (_, rest) = line.split_once("the page is at http")?;
+        let (_, rest) = rest.split_once("://")?;
         let (lan, rest) = rest.split_once('/')?;
         let (_, rest) = rest.split_once("Twilio's door at ")?;
         let twilio: String =
