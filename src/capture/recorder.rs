@@ -34,8 +34,6 @@ pub struct Options {
     pub due: Due,
     /// What calls go by until they are told otherwise.
     pub limits: Limits,
-    /// Which boot this is.
-    pub boot_id: String,
     /// Who waits for the calls' tasks.
     pub tasks: TaskTracker,
     /// Cancelled when the program stops; every call is sealed then.

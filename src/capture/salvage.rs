@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::scribe::chain;
-use crate::clock::SharedClock;
+use crate::clock::{Reading, SharedClock};
 use crate::domain::{EndReason, Samples8k, TrackSource, UnixMillis};
 use crate::store::{Finish, NewCall, NewTrack, OpenCall, Store, StoreError};
 use crate::vault::{Error, Folder, SealedTrack, Vault};
@@ -97,8 +97,11 @@ async fn adopt(
     clock: &SharedClock,
     folder: &Folder,
 ) -> Result<OpenCall, StoreError> {
-    let at = clock.now();
-    let call = NewCall::unknown(folder.call_sid().clone(), at, false);
+    // When it was is known from nothing that is here.
+    let now = Reading { synchronised: false, ..clock.reading() };
+    let at = now.at;
+    let mut call = NewCall::unknown(folder.call_sid().clone(), now);
+    call.boot = None;
     let call_sid = call.call_sid.clone();
     let text = folder.as_str().to_owned();
     let call = store.adopt_call(call, Some(text.clone())).await?;
@@ -129,6 +132,8 @@ async fn take_in(
             gaps: Vec::new(),
             reason: EndReason::Interrupted,
             ended_at,
+            // As far behind its beginning as it is long.
+            ended_boot: None,
             at: clock.now(),
             trouble: found.trouble,
         })

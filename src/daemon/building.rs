@@ -34,7 +34,8 @@ impl House {
             vault: self.vault.clone(),
             clock: Arc::clone(&self.clock),
         };
-        wing.spawn("the sweep", retention::run(sweep, wing.stop()));
+        wing.spawn("the sweep", retention::run(sweep.clone(), wing.stop()));
+        wing.spawn("the clock", retention::keep_time(sweep, wing.stop()));
         self.calls.spawn(strays(
             self.store.clone(),
             self.vault.clone(),

@@ -95,7 +95,6 @@ impl House {
             clock: Arc::clone(clock),
             due: due.clone(),
             limits: limits(config),
-            boot_id: boot_id(),
             tasks: calls.clone(),
             stop: stop.clone(),
         });
@@ -290,9 +289,9 @@ fn limits(config: &Config) -> capture::Limits {
 
 /// Callbacks sent while fieldtape was not running are gone for good: that was an outage too.
 async fn note_absence(store: &Store, clock: &SharedClock) -> anyhow::Result<()> {
-    let absence = store.was_off(clock.now(), OFF_LEAST_MS).await;
+    let absence = store.was_off(clock.reading(), OFF_LEAST_MS).await;
     if let Some(outage) = absence.context("the ledger cannot be written")? {
-        let minutes = clock.now().since(outage.from).as_secs() / 60;
+        let minutes = outage.to.unwrap_or(outage.from).since(outage.from).as_secs() / 60;
         tracing::warn!(
             event = "absent",
             "fieldtape was not running for {minutes} min; Twilio is asked what happened meanwhile"
@@ -334,10 +333,4 @@ async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vaul
     })
     .await
     .context("opening the data folder broke")?
-}
-
-/// Which boot this is, so that a stream's monotonic time can be compared with another's.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }

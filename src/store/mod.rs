@@ -11,6 +11,7 @@
 mod archive;
 mod calls;
 mod chain;
+mod clock;
 mod cloud;
 mod connection;
 mod error;
@@ -41,6 +42,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
+pub use clock::PutRight;
 pub use cloud::{CloudUpdate, Fetched};
 pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};

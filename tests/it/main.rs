@@ -9,6 +9,7 @@
 mod backup;
 mod care;
 mod cli;
+mod clock;
 #[cfg(feature = "whisper")]
 mod cloud_kills;
 #[cfg(feature = "whisper")]

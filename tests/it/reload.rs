@@ -33,7 +33,7 @@ async fn everything_but_the_ports_and_the_data_folder_changes_while_a_call_goes_
     // Twilio moves to where it answers, there is an archive, and less is kept of each call.
     let cloud = twilio_api().await;
     let elsewhere = home.path().join("elsewhere");
-    let home = home
+    let _home = home
         .with("twilio.api_url", cloud.url())
         .with("twilio.cloud_recording", "rest")
         .with("recording.rates_hz", vec![8000])

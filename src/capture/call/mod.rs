@@ -23,6 +23,7 @@ mod placing;
 use super::recorder::{LiveTrack, Options, StreamOpening};
 use super::scribe::{self, Order, ScribeOptions, Write};
 use super::session::{Effect, Event, Frame, Session};
+use crate::clock::BootMoment;
 use crate::domain::{
     CallSid, EndReason, PartyMap, RateHz, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
 };
@@ -94,7 +95,8 @@ pub(super) struct OngoingCall {
     call: Option<CallId>,
     folder: Option<Folder>,
     offset: Samples8k,
-    started_at: Option<UnixMillis>,
+    /// When its sound began.
+    started: Option<(UnixMillis, BootMoment)>,
     batch: Vec<Write>,
     gaps: Vec<GapRow>,
     gaps_told: Duration,
@@ -134,7 +136,7 @@ impl OngoingCall {
             call: None,
             folder: None,
             offset: Samples8k::ZERO,
-            started_at: None,
+            started: None,
             batch: Vec::new(),
             gaps: Vec::new(),
             gaps_told: Duration::ZERO,
@@ -251,13 +253,7 @@ impl OngoingCall {
             last_word: self.options.clock.since_boot(),
         });
         self.announced.get_or_insert_with(|| call.clone());
-        self.tell_ledger(NewStream {
-            call,
-            stream_sid,
-            verified,
-            since_boot: self.options.clock.since_boot(),
-            boot_id: self.options.boot_id.clone(),
-        });
+        self.tell_ledger(NewStream { call, stream_sid, verified, boot: self.options.clock.boot() });
     }
     fn step(&mut self, event: Event) {
         let now = self.options.clock.since_boot();
@@ -272,7 +268,9 @@ impl OngoingCall {
         let Some(parties) = self.parties else { return };
         match effect {
             Effect::Began { ago } => {
-                self.started_at.get_or_insert(self.options.clock.now().minus(ago));
+                let (at, mut boot) = (self.options.clock.now(), self.options.clock.boot());
+                boot.since_boot = boot.since_boot.saturating_sub(ago);
+                self.started.get_or_insert((at.minus(ago), boot));
                 self.tell_beginning();
             }
             Effect::StreamBegan { origin } => {

@@ -19,6 +19,7 @@ mod s3;
 mod sounds;
 mod stream;
 mod twilio;
+mod wall;
 
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub(crate) use stream::{Connected, Socket};
 pub(crate) use twilio::{
     Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh_stream_sid, twilio_api,
 };
+pub(crate) use wall::Wall;
 
 /// How long a fact may take to come true. Two cores are shared with other tests and a speech
 /// model, so this is for a machine that is very busy; a healthy run waits for none of it.
