@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::heart::Heart;
 use crate::capture::Recorder;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Synchronised};
 use crate::pipeline::{Link, LinkState};
 use crate::store::{Backlog, Store, StoreError};
 use crate::transcribe::ModelFiles;
@@ -298,10 +298,20 @@ impl Watcher {
         if self.clock.synchronised() {
             return check("clock", CheckState::Ok, "is synchronised", None);
         }
+        if Synchronised::look() == Synchronised::Unknown {
+            return check(
+                "clock",
+                CheckState::Degraded,
+                "whether it is synchronised cannot be seen from here: calls count as dated unsurely",
+                Some(
+                    "run systemd-timesyncd; with another time daemon see /usr/share/doc/fieldtape/examples/time.conf",
+                ),
+            );
+        }
         check(
             "clock",
             CheckState::Degraded,
-            "is not synchronised: calls may be dated wrongly",
+            "is not synchronised: calls may be dated wrongly until it is, and nothing is deleted",
             Some("connect the box to the network, or set up a time server"),
         )
     }

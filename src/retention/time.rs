@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Options;
 use crate::clock::Reading;
-use crate::pipeline::BACKOFF_MAX;
 use crate::store::StoreError;
 
 /// How often the clocks are compared.
@@ -63,8 +62,6 @@ impl Keeper {
                 let (by, how) = (signed_seconds(ms), sure(now.synchronised));
                 tracing::info!(event = "clock.stepped", "the clock was set by {by} s; it is {how}");
             }
-            // What was put off by a clock that was ahead would wait until that time comes.
-            self.options.store.bring_forward(now.at, BACKOFF_MAX).await?;
             self.booted_at_ms = Some(booted_at_ms);
         }
         if !now.synchronised {

@@ -61,24 +61,6 @@ impl Store {
         .await
     }
 
-    /// Brings forward what would be tried again later than `within`: the clock was ahead when that
-    /// was decided. Returns how many stages.
-    pub async fn bring_forward(
-        &self,
-        now: UnixMillis,
-        within: Duration,
-    ) -> Result<u64, StoreError> {
-        self.write(move |tx| {
-            let count = tx.execute(
-                "update stages set next_attempt_at_ms = ?1 \
-                 where status = 'pending' and next_attempt_at_ms > ?2",
-                params![now.get(), now.plus(within).get()],
-            )?;
-            Ok(count as u64)
-        })
-        .await
-    }
-
     /// Counts the calls whose times nobody can vouch for any more: those of earlier boots.
     pub async fn calls_unsure(&self, boot: BootMoment) -> Result<u64, StoreError> {
         self.read(move |db| {

@@ -371,11 +371,8 @@ async fn a_call_nobody_speaks_of_any_more_is_ended() {
     let ledger = ledger();
     ledger.store.announce_call(call(1, "in-progress", 0), None).await.unwrap();
     ledger.store.announce_call(call(2, "in-progress", 9_000_000), None).await.unwrap();
-    let ended = ledger
-        .store
-        .end_stale_calls(Duration::from_secs(9999), reading(10_000_000))
-        .await
-        .unwrap();
+    let ended =
+        ledger.store.end_stale_calls(Duration::from_secs(9999), reading(10_000_000)).await.unwrap();
     assert_eq!(ended, 1);
     assert!(!ledger.row(1).await.is_live() && ledger.row(2).await.is_live());
 }

@@ -227,32 +227,6 @@ async fn that_nobody_recorded_a_call_is_not_said_because_a_clock_moved() {
 }
 
 #[tokio::test]
-async fn what_a_clock_that_was_ahead_had_put_off_is_brought_forward() {
-    let ledger = ledger();
-    ledger.finished(1).await;
-    let claim = ledger.store.claim(Stage::Transcript, at(64_000)).await.unwrap().unwrap();
-    let later = Settlement::Later {
-        why: "no model".to_owned(),
-        waiting_for: None,
-        at: at(9 * 365 * DAY_MS),
-        counted: true,
-    };
-    ledger.store.settle(claim, later, at(64_000)).await.unwrap();
-    let hour = Duration::from_hours(1);
-    assert!(ledger.store.claim(Stage::Transcript, at(DAY_MS)).await.unwrap().is_none());
-    assert_eq!(ledger.store.bring_forward(at(DAY_MS), hour).await.unwrap(), 1);
-    let claim = ledger.store.claim(Stage::Transcript, at(DAY_MS)).await.unwrap().unwrap();
-    let soon = Settlement::Later {
-        why: "no model".to_owned(),
-        waiting_for: None,
-        at: at(DAY_MS + 1000),
-        counted: true,
-    };
-    ledger.store.settle(claim, soon, at(DAY_MS)).await.unwrap();
-    assert_eq!(ledger.store.bring_forward(at(DAY_MS), hour).await.unwrap(), 0, "as it should be");
-}
-
-#[tokio::test]
 async fn an_outage_lasts_as_long_as_it_lasted_and_is_put_right_with_the_calls() {
     let behind = Machine::new("boot", -20_000 * DAY_MS);
     let right = Machine { wrong_ms: 0, synchronised: true, ..behind };

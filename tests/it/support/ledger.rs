@@ -189,7 +189,7 @@ impl Ledger {
     /// Tells what a stage of a call waits for.
     pub(crate) fn stage_waits_for(&self, call_sid: &CallSid, stage: &str) -> Option<String> {
         let sql = format!(
-            "select waiting_for from stages join calls on calls.id = call_id
+            "select stages.waiting_for from stages join calls on calls.id = call_id
              where call_sid = ?1 and stage = '{stage}'"
         );
         self.rows(&sql, call_sid, |row| row.get(0)).pop().flatten()
