@@ -24,11 +24,11 @@ use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz};
 use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
-use crate::twilio::rest::Credentials;
+use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
 use crate::web::tls::CertificateFiles;
 
-pub use edit::{EditError, set_models};
+pub use edit::{Draft, EditError, set_models};
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};
 
@@ -108,6 +108,8 @@ pub struct Twilio {
     pub agent_identity: Option<String>,
     /// The agent's telephone.
     pub agent_number: Option<String>,
+    /// Where its REST API is.
+    pub api_origin: Origin,
     /// What its REST API is asked with; none while no account is set.
     pub api: Option<Credentials>,
     /// Whether Twilio keeps a copy of its own.

@@ -38,6 +38,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("listenfd", &["daemon"]),
     ("sd_notify", &["daemon"]),
     ("clap", &["cli"]),
+    ("dialoguer", &["cli"]),
+    ("similar", &["cli"]),
     ("anyhow", &["daemon", "cli"]),
     ("toml", &["config"]),
     ("toml_edit", &["config"]),

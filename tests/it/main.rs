@@ -30,6 +30,7 @@ mod offline;
 mod pipeline_e2e;
 mod recording;
 mod reload;
+mod setup;
 mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;

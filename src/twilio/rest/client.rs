@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use super::line::{self, Answer, Ask, Credentials, Line, Timeouts};
 use super::media::{self, Channels, Media};
+use super::numbers::{self, AccountResource, CallOrder, NumberResource, NumberSettings};
 use super::pages::Pages;
 use super::resources::{self, CallResource, RecordingResource};
 use super::target::Target;
 use super::world::World;
 use super::{RestError, error};
-use crate::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
+use crate::domain::{AccountSid, CallSid, NumberSid, RecordingSid, UnixMillis};
 
 /// A machine on which no client can be built.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,37 @@ impl Client {
     /// Says whether the link is up: any HTTP answer from the origin shows that it is.
     pub async fn probe(&self) -> Result<(), RestError> {
         self.line.send(Ask::get(Target::account(&self.line.account))).await.map(drop)
+    }
+
+    /// Asks for the account itself.
+    pub async fn account(&self) -> Result<AccountResource, RestError> {
+        let answer = self.get(Target::account(&self.line.account)).await?;
+        numbers::account(&self.line.account, &answer.body)
+    }
+
+    /// Lists the account's own numbers.
+    pub async fn numbers(&self) -> Result<Vec<NumberResource>, RestError> {
+        let first = Target::numbers(&self.line.account);
+        Pages::new(self.line.clone(), first, numbers::numbers).all().await
+    }
+
+    /// Sets what a number does with calls. Asking twice is asking once.
+    pub async fn set_number(
+        &self,
+        sid: &NumberSid,
+        settings: &NumberSettings,
+    ) -> Result<NumberResource, RestError> {
+        let target = Target::number(&self.line.account, sid);
+        let response = self.line.send(Ask::post(target, settings.fields())).await?;
+        numbers::number(&self.line.account, &line::read(response).await?.body)
+    }
+
+    /// Places a call. On [`RestError::Unanswered`] it may ring all the same.
+    pub async fn place_call(&self, order: &CallOrder) -> Result<CallResource, RestError> {
+        let target = Target::calls(&self.line.account);
+        let response = self.line.send(Ask::post(target, order.fields())).await?;
+        let answer = line::read(response).await?;
+        resources::call(&self.line.account, &answer.body).map_err(RestError::in_doubt)
     }
 
     /// Lists the calls that began at `since` or later.

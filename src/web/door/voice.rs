@@ -161,7 +161,7 @@ fn document(
         }
     }
     if copy_by == CopyBy::Document {
-        let status_callback = public_url.callback("/twilio/recording-status");
+        let status_callback = Some(public_url.callback("/twilio/recording-status"));
         document = document.then(Recording { status_callback });
     }
     connect(answering, request, document)
