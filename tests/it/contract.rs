@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fieldtape::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
 use fieldtape::twilio::rest::{
-    CallOrder, Client, Credentials, Deletion, NumberSettings, Origin, Timeouts,
+    CallOrder, Client, Credentials, Deletion, NumberResource, NumberSettings, Origin, Timeouts,
 };
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
@@ -142,7 +142,8 @@ async fn every_request_is_as_twilio_describes_it() {
         status_callback: "https://rec.example.test/twilio/status".to_owned(),
         voice_fallback_url: Some("https://handler.twilio.com/twiml/EH1".to_owned()),
     };
-    client.set_number(&numbers[0].sid, &settings).await.unwrap();
+    let number = NumberResource { voice_application_sid: None, ..numbers[0].clone() };
+    client.set_number(&number, &settings).await.unwrap();
     prism.approves().await;
     let order = CallOrder {
         to: "+15550100".to_owned(),

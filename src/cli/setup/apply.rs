@@ -35,8 +35,12 @@ pub(super) fn can_write(file: &Path) -> Result<(), Failure> {
 
 /// Shows it, and returns the configuration as it will be.
 pub(super) fn show(draft: &Draft, plan: &Plan) -> Result<Config, Failure> {
-    let config =
-        draft.check(&Environment).map_err(|problems| Failure::Config(problems.to_string()))?;
+    let config = match &plan.token {
+        Some(token) => token.check(draft)?,
+        None => {
+            draft.check(&Environment).map_err(|problems| Failure::Config(problems.to_string()))?
+        }
+    };
     let (before, after) = draft.texts();
     if before == after {
         output::line("The configuration stays as it is.")?;

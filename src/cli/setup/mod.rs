@@ -147,10 +147,9 @@ impl Setup {
     fn account(&mut self) -> Result<Option<AccountSid>, Failure> {
         let known = self.config.twilio.account_sid.clone();
         let given = self.args.account_sid.as_ref().map(AccountSid::to_string);
-        let check = |text: &str| {
-            text.parse::<AccountSid>()
-                .map(drop)
-                .map_err(|error| format!("{error}; the Twilio console shows it"))
+        let check = |text: &str| match text.parse::<AccountSid>() {
+            Ok(_) => Ok(()),
+            Err(_) => Err("write it as Twilio's console shows it: AC and 32 hex digits".to_owned()),
         };
         let known = known.as_ref().map(AccountSid::as_str);
         let text = self.asker.text("Account SID", (given, known), check)?;

@@ -135,7 +135,7 @@ impl Number {
     /// Tells Twilio.
     pub(super) async fn set(&self, client: &Client) -> Result<(), Failure> {
         let Some(settings) = &self.settings else { return Ok(()) };
-        client.set_number(&self.found.sid, settings).await.map_err(|error| {
+        client.set_number(&self.found, settings).await.map_err(|error| {
             Failure::Failed(format!(
                 "the configuration is written, but {} could not be set at Twilio: {error}",
                 self.phone_number()

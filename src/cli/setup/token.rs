@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::ask::Asker;
 use crate::cli::exit::Failure;
 use crate::cli::output;
-use crate::config::{Config, Draft};
+use crate::config::{Config, Draft, Environment, Lookup};
 use crate::domain::AccountSid;
 use crate::twilio::rest::Credentials;
 use crate::twilio::signature::AuthToken;
@@ -95,6 +95,17 @@ impl Token {
         Ok(())
     }
 
+    /// Checks a configuration with this token in it, which is not where the configuration looks for
+    /// it yet.
+    pub(super) fn check(&self, draft: &Draft) -> Result<Config, Failure> {
+        let mut draft = draft.clone();
+        let unset = draft.unset("twilio.auth_token_file");
+        unset.map_err(|error| Failure::Failed(error.to_string()))?;
+        draft
+            .check(&WithToken(&self.text))
+            .map_err(|problems| Failure::Config(problems.to_string()))
+    }
+
     /// Says where it goes.
     pub(super) fn told(&self) -> String {
         match self.home.get() {
@@ -120,6 +131,21 @@ impl Token {
             Some(Home::File(path)) => write(&self.text, path),
             None => Ok(()),
         }
+    }
+}
+
+/// The environment, and a token in it.
+struct WithToken<'a>(&'a str);
+
+impl Lookup for WithToken<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        Environment.get(name)
+    }
+
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
+        let mut found = Environment.beginning_with(prefix);
+        found.push(("FIELDTAPE_TWILIO__AUTH_TOKEN".to_owned(), self.0.to_owned()));
+        found
     }
 }
 

@@ -10,7 +10,7 @@ use super::resources::{self, CallResource, RecordingResource};
 use super::target::Target;
 use super::world::World;
 use super::{RestError, error};
-use crate::domain::{AccountSid, CallSid, NumberSid, RecordingSid, UnixMillis};
+use crate::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
 
 /// A machine on which no client can be built.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +78,14 @@ impl Client {
         Pages::new(self.line.clone(), first, numbers::numbers).all().await
     }
 
-    /// Sets what a number does with calls. Asking twice is asking once.
+    /// Sets what a number does with calls, as it is now. Asking twice is asking once.
     pub async fn set_number(
         &self,
-        sid: &NumberSid,
+        number: &NumberResource,
         settings: &NumberSettings,
     ) -> Result<NumberResource, RestError> {
-        let target = Target::number(&self.line.account, sid);
-        let response = self.line.send(Ask::post(target, settings.fields())).await?;
+        let target = Target::number(&self.line.account, &number.sid);
+        let response = self.line.send(Ask::post(target, settings.fields(number))).await?;
         numbers::number(&self.line.account, &line::read(response).await?.body)
     }
 

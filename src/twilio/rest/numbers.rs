@@ -52,16 +52,18 @@ pub struct NumberSettings {
 }
 
 impl NumberSettings {
-    /// Returns them as the API wants them. An application would be asked instead of `voice_url`, so
-    /// there is none from then on.
-    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+    /// Returns them as the API wants them for a number as it is now. An application would be asked
+    /// instead of `voice_url`, so it is taken off.
+    pub(super) fn fields(&self, number: &NumberResource) -> Vec<(&'static str, String)> {
         let mut fields = vec![
             ("VoiceUrl", self.voice_url.clone()),
             ("VoiceMethod", "POST".to_owned()),
-            ("VoiceApplicationSid", String::new()),
             ("StatusCallback", self.status_callback.clone()),
             ("StatusCallbackMethod", "POST".to_owned()),
         ];
+        if number.voice_application_sid.is_some() {
+            fields.push(("VoiceApplicationSid", String::new()));
+        }
         if let Some(url) = &self.voice_fallback_url {
             fields.push(("VoiceFallbackUrl", url.clone()));
             fields.push(("VoiceFallbackMethod", "GET".to_owned()));

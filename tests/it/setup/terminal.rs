@@ -48,8 +48,9 @@ impl Terminal {
         let from = self.read_to;
         self.read_to = eventually(&format!("{question:?} is asked: {}", self.text()), async || {
             let shown = self.shown.lock().unwrap();
-            let new = String::from_utf8_lossy(&shown[from..]).into_owned();
-            new.contains(question).then_some(shown.len())
+            let new = &shown[from..];
+            let at = new.windows(question.len()).position(|text| text == question.as_bytes())?;
+            Some(from + at + question.len())
         })
         .await;
         self.keys.write_all(keys.as_bytes()).unwrap();

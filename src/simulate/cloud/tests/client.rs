@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::twilio::rest::{
-    CallOrder, Channels, Client, Credentials, Deletion, Extent, NumberSettings, Origin, RestError,
-    Timeouts,
+    CallOrder, Channels, Client, Credentials, Deletion, Extent, NumberResource, NumberSettings,
+    Origin, RestError, Timeouts,
 };
 
 fn client(desk: &Desk) -> Client {
@@ -99,11 +99,12 @@ async fn it_sets_up_a_number_and_orders_a_call() {
         status_callback: format!("{PUBLIC}/twilio/status#rc=5&rp=all"),
         voice_fallback_url: None,
     };
-    assert!(settings.are_those_of(&client.set_number(&sid, &settings).await.unwrap()));
+    assert!(settings.are_those_of(&client.set_number(&before, &settings).await.unwrap()));
     assert!(settings.are_those_of(&client.numbers().await.unwrap()[0]), "and it is kept");
     let bad = NumberSettings { voice_url: "nowhere".to_owned(), ..settings.clone() };
-    assert!(matches!(client.set_number(&sid, &bad).await, Err(RestError::Refused { .. })));
-    let none = format!("PN{}", "9".repeat(32)).parse().unwrap();
+    assert!(matches!(client.set_number(&before, &bad).await, Err(RestError::Refused { .. })));
+    let sid = format!("PN{}", "9".repeat(32)).parse().unwrap();
+    let none = NumberResource { sid, ..before };
     assert_eq!(client.set_number(&none, &settings).await, Err(RestError::NotFound));
 
     let order = CallOrder {
