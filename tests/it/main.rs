@@ -28,6 +28,7 @@ mod media_stream;
 mod offline;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
+mod proxies;
 mod recording;
 mod reload;
 mod setup;
