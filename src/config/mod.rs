@@ -214,6 +214,11 @@ impl Config {
         let config = build::build(merged, sources.environment, &mut problems);
         problems.none_or(config)
     }
+
+    /// Reads what the settings name, and says what of it cannot be used.
+    pub fn check_files(&self) -> Result<(), Problems> {
+        tls::certificates(self).none_or(Some(()))
+    }
 }
 
 #[cfg(test)]

@@ -149,6 +149,8 @@ fn certificates_are_files_and_only_the_page_may_sign_its_own() {
     let server = load(both, &[]).unwrap().server;
     let files = CertificateFiles { certificate: "/c".into(), key: "/k".into() };
     assert_eq!((server.lan_tls, server.twilio_tls), (Some(LanTls::SelfSigned), Some(files)));
+    let problems = load(both, &[]).unwrap().check_files().unwrap_err();
+    assert!(problems.to_string().contains("server.twilio_tls: /c: "), "{problems}");
     let environment = [("FIELDTAPE_SERVER__LAN_TLS", "{ cert = \"/c\", key = \"/k\" }")];
     assert!(matches!(load("", &environment).unwrap().server.lan_tls, Some(LanTls::Files(_))));
     for (text, word) in [

@@ -4,13 +4,28 @@ use std::path::PathBuf;
 
 use toml::Value;
 
-use super::{LanTls, Problems};
-use crate::web::tls::CertificateFiles;
+use super::{Config, LanTls, Problems};
+use crate::web::tls::{CertificateFiles, Identity};
 
 const SELF_SIGNED: &str = "self-signed";
 
 /// How a certificate's files are written down.
 const AS_FILES: &str = "{ cert = \"/etc/fieldtape/cert.pem\", key = \"/etc/fieldtape/key.pem\" }";
+
+/// Reads the certificates, and says which cannot be used. A start goes on without them, because they
+/// may be there a minute later.
+pub(super) fn certificates(config: &Config) -> Problems {
+    let mut problems = Problems::default();
+    let lan = match &config.server.lan_tls {
+        Some(LanTls::Files(files)) => Some(files),
+        Some(LanTls::SelfSigned) | None => None,
+    };
+    let named = [("server.lan_tls", lan), ("server.twilio_tls", config.server.twilio_tls.as_ref())];
+    for (key, files) in named.into_iter().filter_map(|(key, files)| Some((key, files?))) {
+        problems.keep(key, Identity::read(files));
+    }
+    problems
+}
 
 /// Reads `server.lan_tls`.
 pub(super) fn lan(value: Option<Value>, problems: &mut Problems) -> Option<LanTls> {
