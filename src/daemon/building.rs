@@ -8,6 +8,7 @@ use super::house::{House, Site, Wings, strays};
 use super::names::hostname;
 use super::wing::Wing;
 use super::{doors, speech};
+use crate::access::Access;
 use crate::config::Keep16k;
 use crate::pipeline::{self, Runner, Work};
 use crate::retention;
@@ -87,6 +88,8 @@ impl House {
     pub(super) fn open_doors(&self, wing: &mut Wing, site: &Site) {
         wing.spawn("health", self.watcher(site).run(site.health.clone(), wing.stop()));
         let lan_state = LanState {
+            access: self.access.clone(),
+            https: self.config.server.lan_tls.is_some(),
             store: self.store.clone(),
             data_dir: self.config.server.data_dir.clone(),
             board: self.board.clone(),
@@ -98,6 +101,7 @@ impl House {
             stopping: wing.stop(),
         };
         let gate = Gate::new(self.config.server.lan_listen, &hostname(), &[]);
+        announce_first_run(&self.access, &gate);
         let page = lan::router(lan_state.clone(), gate);
         let inside = Inside {
             store: self.store.clone(),
@@ -130,5 +134,19 @@ impl House {
             certificates: Arc::clone(&site.ports.certificates),
             heart: self.heart.clone(),
         }
+    }
+}
+
+/// Says by which code the first user is made, where somebody could come from the network.
+fn announce_first_run(access: &Access, gate: &Gate) {
+    if gate.is_loopback() {
+        return;
+    }
+    if let Some(code) = access.first_code() {
+        tracing::warn!(
+            event = "first-run",
+            "nobody can log in yet: the code for the first user is {}, for an hour; later `fieldtape user add --first` prints another",
+            code.reveal()
+        );
     }
 }

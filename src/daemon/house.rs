@@ -15,6 +15,7 @@ use super::outside::Outside;
 use super::wing::Wing;
 use super::wishes::{Wishes, keep_fixed};
 use super::{Ports, doors, health, speech};
+use crate::access::Access;
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -39,6 +40,7 @@ const SEAL_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct House {
     pub(super) config: Config,
     pub(super) clock: SharedClock,
+    pub(super) access: Access,
     pub(super) store: Store,
     pub(super) vault: Vault,
     pub(super) due: Due,
@@ -103,6 +105,7 @@ impl House {
             let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
             Schedule::new(Arc::clone(clock), Machine::this(), live_calls)
         };
+        let access = Access::open(store.clone(), Arc::clone(clock)).await?;
         let heart = Heart::default();
         let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
         tracing::info!(
@@ -113,6 +116,7 @@ impl House {
         Ok(Self {
             config: config.clone(),
             clock: Arc::clone(clock),
+            access,
             store,
             vault,
             due,

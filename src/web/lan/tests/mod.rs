@@ -4,6 +4,7 @@ mod answers;
 mod copies;
 mod doors;
 mod live;
+mod login;
 mod pages;
 mod queue;
 mod sound;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Gate, LanState, router};
+use crate::access::Access;
 use crate::audio::wav_header;
 use crate::clock::{BootMoment, ManualClock, Reading};
 use crate::domain::*;
@@ -110,7 +112,7 @@ fn reading(ms: i64) -> Reading {
 }
 
 impl Office {
-    fn new() -> Self {
+    async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
         let clock = Arc::new(ManualClock::new(at(3_600_000)));
@@ -127,7 +129,10 @@ impl Office {
         };
         let (health, watched) =
             watch::channel(Health { checks: Vec::new(), ready: true, live_calls: 0 });
+        let access = Access::open(store.clone(), clock.clone()).await.unwrap();
         let state = LanState {
+            access,
+            https: false,
             store: store.clone(),
             data_dir: folder.path().to_owned(),
             board: board.clone(),
