@@ -13,6 +13,8 @@ mod salvage;
 mod scribe;
 mod session;
 
-pub use recorder::{LiveCall, LiveTrack, Options, Recorder, Refused, StreamLink, StreamOpening};
+pub use recorder::{
+    Limits, LiveCall, LiveTrack, Options, Recorder, Refused, StreamLink, StreamOpening,
+};
 pub use salvage::{Salvaged, salvage_open_calls, salvage_strays};
 pub use session::{Effect, Event, Frame, Session, Skip};

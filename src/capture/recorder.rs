@@ -32,12 +32,8 @@ pub struct Options {
     pub clock: SharedClock,
     /// Rung when a call's sound is complete.
     pub due: Due,
-    /// The rates of the files.
-    pub rates: Vec<RateHz>,
-    /// Calls heard at once.
-    pub calls_max: usize,
-    /// Which boot this is.
-    pub boot_id: String,
+    /// What calls go by until they are told otherwise.
+    pub limits: Limits,
     /// Who waits for the calls' tasks.
     pub tasks: TaskTracker,
     /// Cancelled when the program stops; every call is sealed then.
@@ -48,8 +44,18 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Recorder {
     options: Arc<Options>,
+    limits: Arc<Mutex<Limits>>,
     calls: Arc<Mutex<HashMap<CallSid, Entry>>>,
     numbers: Arc<AtomicU64>,
+}
+
+/// What calls that begin from now on go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The rates of their files.
+    pub rates: Vec<RateHz>,
+    /// Calls heard at once.
+    pub calls_max: usize,
 }
 
 struct Entry {
@@ -140,6 +146,7 @@ impl Recorder {
     /// Makes a recorder without calls.
     pub fn new(options: Options) -> Self {
         Self {
+            limits: Arc::new(Mutex::new(options.limits.clone())),
             options: Arc::new(options),
             calls: Arc::default(),
             numbers: Arc::new(AtomicU64::new(1)),
@@ -170,14 +177,15 @@ impl Recorder {
         if self.options.stop.is_cancelled() {
             return Err(Refused::Stopping);
         }
+        let Limits { rates, calls_max } = self.limits().clone();
         let mut calls = self.calls();
-        if calls.len() >= self.options.calls_max {
+        if calls.len() >= calls_max {
             return Err(Refused::Full);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (mailbox, inbox) = mpsc::channel(MAILBOX_MAX);
         let shown = Arc::new(Mutex::new(Vec::new()));
-        let call = OngoingCall::new(Arc::clone(&self.options), call_sid.clone(), Arc::clone(&shown))
+        let call = OngoingCall::new(Arc::clone(&self.options), rates, call_sid.clone(), Arc::clone(&shown))
             .map_err(|error| {
                 tracing::error!(call.sid = %call_sid, error = %error, "{call_sid} is not recorded here: no thread could be started");
                 Refused::NoThread
@@ -213,7 +221,12 @@ impl Recorder {
 
     /// Says whether one more call may be heard.
     pub fn has_room(&self) -> bool {
-        !self.options.stop.is_cancelled() && self.calls().len() < self.options.calls_max
+        !self.options.stop.is_cancelled() && self.calls().len() < self.limits().calls_max
+    }
+
+    /// Changes what calls go by that begin from now on; those in progress go on as they began.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits() = limits;
     }
 
     /// Counts the calls in progress.
@@ -233,6 +246,10 @@ impl Recorder {
             .collect();
         live.sort_by(|a, b| a.call_sid.cmp(&b.call_sid));
         live
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<CallSid, Entry>> {

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::scribe::chain;
-use crate::clock::SharedClock;
+use crate::clock::{Reading, SharedClock};
 use crate::domain::{EndReason, Samples8k, TrackSource, UnixMillis};
 use crate::store::{Finish, NewCall, NewTrack, OpenCall, Store, StoreError};
 use crate::vault::{Error, Folder, SealedTrack, Vault};
@@ -54,7 +54,7 @@ pub async fn salvage_strays(
     let mut salvaged = Salvaged::default();
     let Some(folders) = search(vault, Vault::stray_parts).await else { return Ok(salvaged) };
     for folder in folders {
-        let open = adopt(store, &folder, clock.now()).await?;
+        let open = adopt(store, clock, &folder, clock.now()).await?;
         match look_into(vault, folder).await {
             Ok(found) => take_in(store, clock, &open, found, &mut salvaged).await?,
             Err(error) => {
@@ -96,7 +96,7 @@ async fn take_in_sealed(
     let length = i64::try_from(length(&found.tracks).as_millis()).unwrap_or(0);
     let ended_at = written_at.unwrap_or_else(|| clock.now());
     let started_at = UnixMillis::new(ended_at.get().saturating_sub(length));
-    let open = adopt(store, &folder, started_at).await?;
+    let open = adopt(store, clock, &folder, started_at).await?;
     take_in(store, clock, &open, found, salvaged).await
 }
 
@@ -136,8 +136,16 @@ async fn look_into(vault: &Vault, folder: Folder) -> Result<Found, Error> {
     }
 }
 
-async fn adopt(store: &Store, folder: &Folder, at: UnixMillis) -> Result<OpenCall, StoreError> {
-    let call = NewCall::unknown(folder.call_sid().clone(), at, false);
+async fn adopt(
+    store: &Store,
+    clock: &SharedClock,
+    folder: &Folder,
+    at: UnixMillis,
+) -> Result<OpenCall, StoreError> {
+    // When it was is known from nothing that is sure.
+    let then = Reading { synchronised: false, at, ..clock.reading() };
+    let mut call = NewCall::unknown(folder.call_sid().clone(), then);
+    call.boot = None;
     let call_sid = call.call_sid.clone();
     let text = folder.as_str().to_owned();
     let call = store.adopt_call(call, Some(text.clone())).await?;
@@ -171,6 +179,8 @@ async fn take_in(
             gaps: Vec::new(),
             reason: EndReason::Interrupted,
             ended_at,
+            // As far behind its beginning as it is long.
+            ended_boot: None,
             at: clock.now(),
             trouble: found.trouble,
         })
@@ -252,12 +262,21 @@ mod tests {
             .unwrap();
         // The webhook of 2 is known, and that it is over; 3 is live.
         for number in [2, 3] {
-            let call = NewCall::unknown(sid(number), MIDNIGHT, true);
+            let call = NewCall::unknown(sid(number), Reading { at: MIDNIGHT, ..clock.reading() });
             let call = store.announce_call(call, None).await.unwrap();
             if number == 2 {
                 let (at, tracks, gaps) = (MIDNIGHT, Vec::new(), Vec::new());
                 let reason = EndReason::Completed;
-                let over = Finish { call, tracks, gaps, reason, ended_at: at, at, trouble: None };
+                let over = Finish {
+                    call,
+                    tracks,
+                    gaps,
+                    reason,
+                    ended_at: at,
+                    ended_boot: None,
+                    at,
+                    trouble: None,
+                };
                 store.finish_call(over).await.unwrap();
             }
         }

@@ -50,6 +50,7 @@ impl Box {
             to_number: String::new(),
             call_status: "completed".to_owned(),
             at: NOW,
+            boot: None,
             clock_synced: true,
             live_copy: true,
         };
@@ -72,6 +73,7 @@ impl Box {
             gaps: vec![],
             reason: EndReason::Completed,
             ended_at: NOW,
+            ended_boot: None,
             at: NOW,
             trouble: None,
         };

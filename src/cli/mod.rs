@@ -20,6 +20,7 @@ mod people;
 mod queue;
 mod retry;
 mod run;
+mod setup;
 mod simulate;
 mod speech;
 mod status;
@@ -70,6 +71,8 @@ enum LogFormat {
 enum Command {
     /// Run the appliance
     Run,
+    /// Set this box up, question by question
+    Setup(setup::Args),
     /// Transcribe one WAV file, offline, without the appliance
     Transcribe(transcribe::Args),
     /// Play a stereo WAV into a running appliance as Twilio does
@@ -198,6 +201,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context { config: cli.config };
     match cli.command {
         Command::Run => run::run(&context),
+        Command::Setup(args) => setup::run(&context, args),
         Command::Transcribe(args) => transcribe::run(&context, args),
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),

@@ -64,6 +64,8 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
         problems.add("server.max_calls", format!("{} is not within 1 and 256", raw.max_calls));
         None
     };
+    let lan_tls = super::tls::lan(raw.lan_tls, problems);
+    let twilio_tls = super::tls::twilio(raw.twilio_tls, problems);
     Some(Server {
         admin_socket: raw
             .admin_socket
@@ -74,6 +76,8 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
         lan_listen: lan_listen?,
         twilio_listen: twilio_listen?,
         public_url,
+        lan_tls,
+        twilio_tls,
         max_calls: max_calls?,
     })
 }

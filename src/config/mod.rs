@@ -14,6 +14,7 @@ mod outside;
 mod problems;
 mod raw;
 mod secrets;
+mod tls;
 mod units;
 
 use std::net::SocketAddr;
@@ -25,10 +26,11 @@ use crate::domain::{AccountSid, RateHz};
 use crate::health::Secret;
 use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
-use crate::twilio::rest::Credentials;
+use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::tls::CertificateFiles;
 
-pub use edit::{EditError, set_models};
+pub use edit::{Draft, EditError, set_models};
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};
 pub use secrets::{Laid, lay_open};
@@ -42,7 +44,7 @@ pub struct Sources<'a> {
 }
 
 /// Everything that can be set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where it listens and where it keeps things.
     pub server: Server,
@@ -65,7 +67,7 @@ pub struct Config {
 }
 
 /// `[server]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The ledger and the recordings.
     pub data_dir: PathBuf,
@@ -75,6 +77,10 @@ pub struct Server {
     pub twilio_listen: SocketAddr,
     /// The https base that Twilio calls.
     pub public_url: Option<PublicUrl>,
+    /// How the page is encrypted; none: not at all.
+    pub lan_tls: Option<LanTls>,
+    /// How Twilio's door is encrypted; none: not at all, something in front of it is.
+    pub twilio_tls: Option<CertificateFiles>,
     /// Calls heard at once; one more is recorded at Twilio only.
     pub max_calls: usize,
     /// The socket that the command line speaks to.
@@ -83,8 +89,17 @@ pub struct Server {
     pub upgrade_folder: Option<PathBuf>,
 }
 
+/// How the page is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LanTls {
+    /// By a certificate that the box made for itself.
+    SelfSigned,
+    /// By this one.
+    Files(CertificateFiles),
+}
+
 /// `[twilio]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twilio {
     /// Our account.
     pub account_sid: Option<AccountSid>,
@@ -100,6 +115,8 @@ pub struct Twilio {
     pub agent_identity: Option<String>,
     /// The agent's telephone.
     pub agent_number: Option<String>,
+    /// Where its REST API is.
+    pub api_origin: Origin,
     /// What its REST API is asked with; none while no account is set.
     pub api: Option<Credentials>,
     /// Whether Twilio keeps a copy of its own.
@@ -131,7 +148,7 @@ pub enum CloudRecording {
 }
 
 /// `[archive]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// Where it is.
     pub place: PlaceOptions,
@@ -140,7 +157,7 @@ pub struct Archive {
 }
 
 /// `[recording]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     /// The rates of the files; 8000 is always among them.
     pub rates: Vec<RateHz>,
@@ -162,7 +179,7 @@ pub enum Keep16k {
 }
 
 /// `[transcription]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcription {
     /// A model's name or the path of its file.
     pub model: String,
@@ -185,7 +202,7 @@ pub struct Transcription {
 }
 
 /// `[consent]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// Said before anything is recorded; empty says nothing.
     pub announcement: String,
@@ -204,6 +221,11 @@ impl Config {
         let secrets = secrets::places(&merged, sources.environment);
         let config = build::build(merged, sources.environment, &mut problems);
         problems.none_or(config.map(|config| Self { secrets, ..config }))
+    }
+
+    /// Reads what the settings name, and says what of it cannot be used.
+    pub fn check_files(&self) -> Result<(), Problems> {
+        tls::certificates(self).none_or(Some(()))
     }
 }
 

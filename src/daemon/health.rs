@@ -8,10 +8,11 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::certificates::Certificates;
 use super::heart::Heart;
 use super::sight::{Looking, Sight};
 use crate::capture::Recorder;
-use crate::clock::SharedClock;
+use crate::clock::{SharedClock, Synchronised};
 use crate::health::{self, Account, Check, CheckState, Health};
 use crate::pipeline::Link;
 use crate::store::{Backlog, Store, StoreError};
@@ -36,10 +37,12 @@ pub(super) struct Watcher {
     pub(super) recorder: Recorder,
     pub(super) clock: SharedClock,
     pub(super) settings: watch::Receiver<Settings>,
+    pub(super) refused: watch::Receiver<Option<String>>,
     pub(super) sight: Sight,
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
     pub(super) way_in: watch::Receiver<Check>,
+    pub(super) certificates: Arc<Certificates>,
     pub(super) instance: Arc<str>,
     pub(super) heart: Heart,
     pub(super) version: Check,
@@ -105,20 +108,32 @@ impl Watcher {
         let (ledger, disk) = proved.clone();
         let ready = ledger.state != CheckState::Fail && disk.state != CheckState::Fail;
         let mut checks = vec![self.version.clone()];
+        checks.extend(self.refused());
         checks.extend(self.settings());
         checks.extend([ledger, disk, self.space().await, self.sync()]);
         let first_call = timeout(PATIENCE, self.store.first_call_at()).await;
         // What the ledger does not tell is told by its own check.
         let first_call = first_call.unwrap_or(Ok(None)).unwrap_or(None);
         checks.extend(looking.at(&self.sight, first_call, PATIENCE).await);
-        checks.push(health::clock(self.clock.synchronised()));
+        checks.push(health::clock(Synchronised::of(&*self.clock)));
         if let Some(link) = &self.link {
             checks.push(health::link(link.found().as_ref()));
         }
         checks.push(self.way_in.borrow().clone());
+        checks.extend(self.certificates.checks());
         checks.push(stages(backlog));
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls, instance: self.instance.to_string() }
+    }
+
+    /// What a person has written since, and cannot be used.
+    fn refused(&self) -> Option<Check> {
+        let why = self.refused.borrow().clone()?;
+        Some(Check::warn(
+            "configuration",
+            format!("as it is now cannot be used, and what was read before is: {why}"),
+            "correct it and reload; with it as it is fieldtape would not start again",
+        ))
     }
 
     /// What a person has set.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::heart::Heart;
+use super::wing::Wing;
 use crate::clock::SharedClock;
 use crate::health::{self, Check, Reach};
 use crate::pipeline::Link;
@@ -35,14 +34,10 @@ pub(super) struct WayIn {
 }
 
 impl WayIn {
-    /// Walks until `stop`, and tells what is found.
-    pub(super) fn start(
-        self,
-        (heart, rooms): (&Heart, &mut JoinSet<&'static str>),
-        stop: &CancellationToken,
-    ) -> watch::Receiver<Check> {
+    /// Walks as long as the wing stands, and tells what is found.
+    pub(super) fn start(self, wing: &mut Wing) -> watch::Receiver<Check> {
         let (told, found) = watch::channel(Check::unknown("public_url", "it was not tried yet"));
-        rooms.spawn(heart.beating("the way in", self.run(told, stop.clone())));
+        wing.spawn("the way in", self.run(told, wing.stop()));
         found
     }
 
@@ -92,6 +87,7 @@ impl WayIn {
 
 #[cfg(test)]
 mod tests {
+    use super::super::heart::Heart;
     use super::*;
     use crate::clock::ManualClock;
     use crate::domain::UnixMillis;
@@ -126,8 +122,9 @@ mod tests {
         let (wishes, seen) = watch::channel(settings("https://127.0.0.1:9"));
         let way_in =
             WayIn { settings: seen, clock: clock.clone(), link: None, instance: "run".into() };
-        let (mut rooms, stop) = (JoinSet::new(), CancellationToken::new());
-        let mut found = way_in.start((&Heart::default(), &mut rooms), &stop);
+        let stop = CancellationToken::new();
+        let mut wing = Wing::new(&stop, &Heart::default());
+        let mut found = way_in.start(&mut wing);
         assert_eq!(found.borrow().state, CheckState::Unknown, "nothing is known yet");
         let after = async |pause, found: &mut watch::Receiver<Check>| {
             // The loop may not be asleep yet: time passes until it has walked.
@@ -146,6 +143,6 @@ mod tests {
         let example = after(AGAIN, &mut found).await;
         assert!(!example.is_trouble() && example.detail.contains("examples"), "{example:?}");
         stop.cancel();
-        assert_eq!(rooms.join_next().await.unwrap().unwrap(), "the way in");
+        assert_eq!(wing.ended().await.unwrap(), "the way in");
     }
 }

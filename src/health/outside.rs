@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Check;
+use crate::clock::Synchronised;
 use crate::domain::{UnixMillis, lasting};
 use crate::pipeline::LinkState;
 use crate::twilio::door::PublicUrl;
@@ -48,15 +49,20 @@ pub struct Kept {
 }
 
 /// Judges the clock.
-pub fn clock(is_synchronised: bool) -> Check {
-    if is_synchronised {
-        return Check::ok("clock", "is synchronised");
+pub fn clock(synchronised: Synchronised) -> Check {
+    match synchronised {
+        Synchronised::Yes => Check::ok("clock", "is synchronised"),
+        Synchronised::No => Check::warn(
+            "clock",
+            "is not synchronised: calls may be dated wrongly until it is, and nothing is deleted",
+            "connect the box to the network, or set up a time server (timedatectl timesync-status)",
+        ),
+        Synchronised::Unknown => Check::warn(
+            "clock",
+            "whether it is synchronised cannot be seen from here: calls count as dated unsurely",
+            "run systemd-timesyncd; with another time daemon see /usr/share/doc/fieldtape/examples/time.conf",
+        ),
     }
-    Check::warn(
-        "clock",
-        "is not synchronised: calls may be dated wrongly, and nothing is deleted",
-        "connect the box to the network, or set up a time server (timedatectl timesync-status)",
-    )
 }
 
 /// Judges the link to Twilio as the appliance uses it. None while it was never tried.

@@ -1,5 +1,6 @@
 use super::super::CheckState;
 use super::*;
+use crate::clock::Synchronised;
 
 const NOW: UnixMillis = UnixMillis::new(1_790_000_000_000);
 const DAY_MS: i64 = 86_400_000;
@@ -79,7 +80,10 @@ fn every_way_in_which_nothing_comes_back_has_a_cure() {
 
 #[test]
 fn twilio_is_judged_by_what_a_person_can_do_about_its_answer() {
-    let account = |status: &str| Ok(Some(AccountResource { status: status.to_owned() }));
+    let account = |status: &str| {
+        let (friendly_name, status) = ("Field office".to_owned(), status.to_owned());
+        Ok(Some(AccountResource { friendly_name, status, is_trial: false }))
+    };
     let unreachable = RestError::Unreachable { why: "no connection".to_owned() };
     for (answer, state) in [
         (account("active"), CheckState::Ok),
@@ -94,7 +98,7 @@ fn twilio_is_judged_by_what_a_person_can_do_about_its_answer() {
     assert_eq!(link(None).state, CheckState::Unknown, "what was never tried is not well");
     assert_eq!(link(Some(&LinkState::Up)).state, CheckState::Ok);
     assert_eq!(archive(Some(Err("denied".to_owned()))).state, CheckState::Warn);
-    assert_eq!(clock(false).state, CheckState::Warn);
+    assert_eq!(clock(Synchronised::No).state, CheckState::Warn);
 }
 
 #[test]

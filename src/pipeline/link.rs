@@ -137,7 +137,7 @@ impl Link {
         if found.is_up() == self.is_up() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.clock.reading();
         let written = match &found {
             LinkState::Down { why } => self.store.link_down(now, why.clone()).await.map(|news| {
                 if news {
@@ -146,7 +146,7 @@ impl Link {
             }),
             LinkState::Up => self.store.link_up(now).await.map(|outage| {
                 if let Some(outage) = outage {
-                    let duration = now.since(outage.from);
+                    let duration = outage.to.unwrap_or(outage.from).since(outage.from);
                     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
                     tracing::info!(event = "link.up", duration_ms, "Twilio can be reached again after {} min; what waited goes on", duration.as_secs() / 60);
                 }

@@ -4,6 +4,7 @@ use rusqlite::{Transaction, params};
 
 use super::streams::{insert_gaps, sql_count, sql_samples};
 use super::{CallId, GapRow, Store, StoreError, calls, chain};
+use crate::clock::BootMoment;
 use crate::domain::{CallSid, EndReason, Party, RateHz, Samples8k, Stage, TrackSource, UnixMillis};
 
 /// A sealed file about to become a row.
@@ -45,6 +46,8 @@ pub struct Finish {
     pub reason: EndReason,
     /// When it ended, likewise.
     pub ended_at: UnixMillis,
+    /// The same by the clock that never jumps, if it was told by our own clock.
+    pub ended_boot: Option<BootMoment>,
     /// Now.
     pub at: UnixMillis,
     /// Why there is less than there should be, for a person to read.
@@ -207,7 +210,7 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
         )?;
         super::cloud::follow_recordings(tx, call, finish.at)?;
     }
-    calls::end(tx, call, finish.reason, finish.ended_at)?;
+    calls::end(tx, call, finish.reason, (finish.ended_at, finish.ended_boot.as_ref()))?;
     calls::estimate_duration(tx, call)?;
     settle_soundless(tx, call)?;
     chain::refresh(tx, call)?;

@@ -16,6 +16,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0002_cloud.sql")),
     M::up(include_str!("migrations/0003_words.sql")),
     M::up(include_str!("migrations/0004_access.sql")),
+    M::up(include_str!("migrations/0005_clock.sql")),
 ];
 
 /// The schema version this program writes.

@@ -199,6 +199,11 @@ impl Vault {
         disk::probe(&self.inner.root.join(names::RECORDINGS).join(".probe"))
     }
 
+    /// Makes open tracks durable so often from now on.
+    pub fn set_sync_every(&self, sync_every: Duration) {
+        self.inner.ticker.set_every(sync_every);
+    }
+
     /// Makes everything appended so far durable, now.
     pub fn sync_now(&self) {
         self.inner.ticks.tick();

@@ -9,6 +9,7 @@
 mod backup;
 mod care;
 mod cli;
+mod clock;
 #[cfg(feature = "whisper")]
 mod cloud_kills;
 #[cfg(feature = "whisper")]
@@ -18,6 +19,7 @@ mod contract;
 mod crash;
 mod degraded;
 mod doctor;
+mod encrypted;
 mod house;
 #[cfg(feature = "whisper")]
 mod kept;
@@ -28,7 +30,10 @@ mod offline;
 mod people;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
+mod proxies;
 mod recording;
+mod reload;
+mod setup;
 mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;

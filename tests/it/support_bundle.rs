@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+use fieldtape::clock::{Clock as _, ManualClock};
 use fieldtape::domain::{CallSid, Party, Stage, TrackSource, UnixMillis};
 use fieldtape::simulate::Sound;
 use fieldtape::store::{Output, SegmentRow, Settlement, Store, TranscriptRow};
@@ -80,8 +82,10 @@ async fn plant(home: &Home) -> CallSid {
     let claim = store.claim(Stage::Transcript, LATER).await.unwrap().expect("it is due");
     let failed = claim.call_sid().clone();
     store.settle(claim, Settlement::Never { why }, UnixMillis::new(0)).await.unwrap();
-    store.was_off(UnixMillis::new(1_000), 1).await.unwrap();
-    store.was_off(UnixMillis::new(900_000), 1).await.unwrap();
+    let clock = ManualClock::new(UnixMillis::new(1_000));
+    store.was_off(clock.reading(), 1).await.unwrap();
+    clock.advance(Duration::from_secs(899));
+    store.was_off(clock.reading(), 1).await.unwrap();
     failed
 }
 

@@ -15,7 +15,7 @@ use super::super::admin::Appliance;
 use super::super::exit::Failure;
 use super::outside;
 use crate::care;
-use crate::clock::{SharedClock, SystemClock};
+use crate::clock::{SharedClock, Synchronised, SystemClock};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::daemon::speech_options;
 use crate::health::{
@@ -146,7 +146,7 @@ impl Patient {
             health::consent(&config.consent.announcement),
             health::signatures(twilio.validate_signatures),
             health::credentials(&config.secrets),
-            health::clock(self.clock.synchronised()),
+            health::clock(Synchronised::of(&*self.clock)),
         ]
     }
 

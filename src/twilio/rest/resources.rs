@@ -84,33 +84,10 @@ pub struct RecordingResource {
     pub error_code: Option<u32>,
 }
 
-/// An account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountResource {
-    /// Twilio's word for how it is: `active`, `suspended` or `closed`.
-    pub status: String,
-}
-
-impl AccountResource {
-    /// Says whether its calls are put through.
-    pub fn is_active(&self) -> bool {
-        self.status == "active"
-    }
-}
-
 /// A list's page.
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
     pub(super) next: Option<String>,
-}
-
-/// Reads the account itself.
-pub(super) fn account(account: &AccountSid, body: &[u8]) -> Result<AccountResource, RestError> {
-    let AccountBody { sid, status } = parse(body)?;
-    if sid != account.as_str() {
-        return Err(RestError::garbled("another account"));
-    }
-    Ok(AccountResource { status: status.0.unwrap_or_default() })
 }
 
 /// Reads one call.
@@ -140,7 +117,7 @@ pub(super) fn recordings(
     Ok(Page { items: items.collect::<Result<_, _>>()?, next: page.next_page_uri.0 })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
     serde_json::from_slice(body).map_err(|error| {
         // The parser's own words can quote the body.
         RestError::garbled(match error.classify() {
@@ -149,13 +126,6 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
             _ => "not JSON",
         })
     })
-}
-
-#[derive(Deserialize)]
-struct AccountBody {
-    sid: String,
-    #[serde(default)]
-    status: Word,
 }
 
 #[derive(Deserialize)]
@@ -241,7 +211,7 @@ impl RecordingBody {
     }
 }
 
-fn must_be_ours(named: &Word, account: &AccountSid) -> Result<(), RestError> {
+pub(super) fn must_be_ours(named: &Word, account: &AccountSid) -> Result<(), RestError> {
     if named.0.as_deref() == Some(account.as_str()) {
         Ok(())
     } else {
@@ -255,7 +225,7 @@ fn must_be_ours(named: &Word, account: &AccountSid) -> Result<(), RestError> {
 pub(super) struct Word(pub(super) Option<String>);
 
 impl Word {
-    fn parsed<T: FromStr>(&self) -> Option<T> {
+    pub(super) fn parsed<T: FromStr>(&self) -> Option<T> {
         self.0.as_deref()?.parse().ok()
     }
 

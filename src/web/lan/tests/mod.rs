@@ -24,7 +24,7 @@ use tower::ServiceExt;
 use super::{Gate, LanState, router};
 use crate::access::Access;
 use crate::audio::wav_header;
-use crate::clock::ManualClock;
+use crate::clock::{BootMoment, ManualClock, Reading};
 use crate::domain::*;
 use crate::health::{Check, CheckState, Health};
 use crate::pipeline::Due;
@@ -96,9 +96,19 @@ fn new_call(n: u32, status: &str) -> NewCall {
         to_number: "+15125550199".to_owned(),
         call_status: status.to_owned(),
         at: at(i64::from(n) * 1000),
+        boot: None,
         clock_synced: true,
         live_copy: true,
     }
+}
+
+/// No call of these tests is of this boot, so their times stand as they are told.
+fn booted() -> BootMoment {
+    BootMoment { boot_id: None, since_boot: Duration::from_mins(1) }
+}
+
+fn reading(ms: i64) -> Reading {
+    Reading { at: at(ms), boot: booted(), synchronised: true }
 }
 
 impl Office {
@@ -151,11 +161,12 @@ impl Office {
             call: new_call(n, "in-progress"),
             stream_sid: format!("MZ{n:032x}").parse().unwrap(),
             verified: true,
-            since_boot: Duration::from_mins(1),
-            boot_id: "boot".to_owned(),
+            boot: booted(),
         };
         let call = self.store.stream_started(stream).await.unwrap().call;
-        self.store.sound_began(call, at(i64::from(n) * 1000), format!("recordings/{n}")).unwrap();
+        self.store
+            .sound_began(call, (at(i64::from(n) * 1000), booted()), format!("recordings/{n}"))
+            .unwrap();
         call
     }
 
@@ -191,6 +202,7 @@ impl Office {
             gaps,
             reason: EndReason::Completed,
             ended_at: at(i64::from(n) * 1000 + 63_000),
+            ended_boot: None,
             at: at(i64::from(n) * 1000 + 64_000),
             trouble: None,
         };
