@@ -21,6 +21,6 @@ mod session;
 
 pub use fit::AgentSound;
 pub use live::{LiveCall, LiveTrack};
-pub use recorder::{Options, Recorder, Refused, StreamLink, StreamOpening};
+pub use recorder::{Limits, Options, Recorder, Refused, StreamLink, StreamOpening};
 pub use salvage::{Salvaged, salvage_open_calls, salvage_strays};
 pub use session::{Effect, Event, Frame, Session, Skip};

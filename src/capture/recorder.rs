@@ -34,14 +34,10 @@ pub struct Options {
     pub clock: SharedClock,
     /// Rung when a call's sound is complete.
     pub due: Due,
-    /// The rates of the files.
-    pub rates: Vec<RateHz>,
+    /// What calls go by until they are told otherwise.
+    pub limits: Limits,
     /// Where the agent is heard beside Twilio's stream; none hears it there only.
     pub agent: Option<TrackSource>,
-    /// Calls heard at once.
-    pub calls_max: usize,
-    /// Which boot this is.
-    pub boot_id: String,
     /// Who waits for the calls' tasks.
     pub tasks: TaskTracker,
     /// Cancelled when the program stops; every call is sealed then.
@@ -52,9 +48,19 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Recorder {
     options: Arc<Options>,
+    limits: Arc<Mutex<Limits>>,
     calls: Arc<Mutex<HashMap<CallSid, Entry>>>,
     desk: Desk,
     numbers: Arc<AtomicU64>,
+}
+
+/// What calls that begin from now on go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The rates of their files.
+    pub rates: Vec<RateHz>,
+    /// Calls heard at once.
+    pub calls_max: usize,
 }
 
 struct Entry {
@@ -123,6 +129,7 @@ impl Recorder {
     /// Makes a recorder without calls.
     pub fn new(options: Options) -> Self {
         Self {
+            limits: Arc::new(Mutex::new(options.limits.clone())),
             options: Arc::new(options),
             calls: Arc::default(),
             desk: Desk::default(),
@@ -154,8 +161,9 @@ impl Recorder {
         if self.options.stop.is_cancelled() {
             return Err(Refused::Stopping);
         }
+        let Limits { rates, calls_max } = self.limits().clone();
         let mut calls = self.calls();
-        if calls.len() >= self.options.calls_max {
+        if calls.len() >= calls_max {
             return Err(Refused::Full);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
@@ -163,7 +171,7 @@ impl Recorder {
         let shown = Shown::default();
         let agent = self.sit_down(number, call_sid, &mailbox);
         let call = (Arc::clone(&self.options), call_sid.clone(), shown.clone());
-        let call = OngoingCall::new(call, agent)
+        let call = OngoingCall::new(call, rates, agent)
             .map_err(|error| {
                 tracing::error!(call.sid = %call_sid, error = %error, "{call_sid} is not recorded here: no thread could be started");
                 Refused::NoThread
@@ -229,7 +237,12 @@ impl Recorder {
 
     /// Says whether one more call may be heard.
     pub fn has_room(&self) -> bool {
-        !self.options.stop.is_cancelled() && self.calls().len() < self.options.calls_max
+        !self.options.stop.is_cancelled() && self.calls().len() < self.limits().calls_max
+    }
+
+    /// Changes what calls go by that begin from now on; those in progress go on as they began.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits() = limits;
     }
 
     /// Counts the calls in progress.
@@ -249,6 +262,10 @@ impl Recorder {
             .collect();
         live.sort_by(|a, b| a.call_sid.cmp(&b.call_sid));
         live
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<CallSid, Entry>> {

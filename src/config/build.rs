@@ -50,6 +50,7 @@ pub(super) fn build(
         microphone: microphone?,
         file,
         warnings,
+        secrets: Vec::new(),
     })
 }
 
@@ -67,14 +68,20 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
         problems.add("server.max_calls", format!("{} is not within 1 and 256", raw.max_calls));
         None
     };
+    let lan_tls = super::tls::lan(raw.lan_tls, problems);
+    let twilio_tls = super::tls::twilio(raw.twilio_tls, problems);
     Some(Server {
         admin_socket: raw
             .admin_socket
             .map_or_else(|| default_socket(&data_dir, environment), PathBuf::from),
+        // Set by fieldtape.service.
+        upgrade_folder: filled(environment.get("FIELDTAPE_UPGRADE_FOLDER")).map(PathBuf::from),
         data_dir,
         lan_listen: lan_listen?,
         twilio_listen: twilio_listen?,
         public_url,
+        lan_tls,
+        twilio_tls,
         max_calls: max_calls?,
     })
 }

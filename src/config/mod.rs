@@ -14,6 +14,8 @@ mod merge;
 mod outside;
 mod problems;
 mod raw;
+mod secrets;
+mod tls;
 mod units;
 
 use std::net::SocketAddr;
@@ -22,15 +24,18 @@ use std::time::Duration;
 
 use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz, TrackSource};
+use crate::health::Secret;
 use crate::microphone::DeviceName;
 use crate::models::{Language, Mirror};
 use crate::twilio::door::PublicUrl;
-use crate::twilio::rest::Credentials;
+use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::tls::CertificateFiles;
 
-pub use edit::{EditError, set_models};
+pub use edit::{Draft, EditError, set_models};
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};
+pub use secrets::{Laid, lay_open};
 
 /// Where settings come from.
 pub struct Sources<'a> {
@@ -41,7 +46,7 @@ pub struct Sources<'a> {
 }
 
 /// Everything that can be set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where it listens and where it keeps things.
     pub server: Server,
@@ -61,10 +66,12 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// What was set and has no effect, for a person to read.
     pub warnings: Vec<Problem>,
+    /// Where each secret that is set is kept.
+    pub secrets: Vec<Secret>,
 }
 
 /// `[server]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The ledger and the recordings.
     pub data_dir: PathBuf,
@@ -74,14 +81,29 @@ pub struct Server {
     pub twilio_listen: SocketAddr,
     /// The https base that Twilio calls.
     pub public_url: Option<PublicUrl>,
+    /// How the page is encrypted; none: not at all.
+    pub lan_tls: Option<LanTls>,
+    /// How Twilio's door is encrypted; none: not at all, something in front of it is.
+    pub twilio_tls: Option<CertificateFiles>,
     /// Calls heard at once; one more is recorded at Twilio only.
     pub max_calls: usize,
     /// The socket that the command line speaks to.
     pub admin_socket: PathBuf,
+    /// Where the package's scripts write down what an upgrade came to.
+    pub upgrade_folder: Option<PathBuf>,
+}
+
+/// How the page is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LanTls {
+    /// By a certificate that the box made for itself.
+    SelfSigned,
+    /// By this one.
+    Files(CertificateFiles),
 }
 
 /// `[twilio]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twilio {
     /// Our account.
     pub account_sid: Option<AccountSid>,
@@ -97,6 +119,8 @@ pub struct Twilio {
     pub agent_identity: Option<String>,
     /// The agent's telephone.
     pub agent_number: Option<String>,
+    /// Where its REST API is.
+    pub api_origin: Origin,
     /// What its REST API is asked with; none while no account is set.
     pub api: Option<Credentials>,
     /// Whether Twilio keeps a copy of its own.
@@ -128,7 +152,7 @@ pub enum CloudRecording {
 }
 
 /// `[archive]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// Where it is.
     pub place: PlaceOptions,
@@ -137,7 +161,7 @@ pub struct Archive {
 }
 
 /// `[recording]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     /// The rates of the files; 8000 is always among them.
     pub rates: Vec<RateHz>,
@@ -180,7 +204,7 @@ pub enum Keep16k {
 }
 
 /// `[transcription]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcription {
     /// A model's name or the path of its file.
     pub model: String,
@@ -203,7 +227,7 @@ pub struct Transcription {
 }
 
 /// `[consent]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// Said before anything is recorded; empty says nothing.
     pub announcement: String,
@@ -228,8 +252,14 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let merged = merge::merge(sources, &mut problems);
+        let secrets = secrets::places(&merged, sources.environment);
         let config = build::build(merged, sources.environment, &mut problems);
-        problems.none_or(config)
+        problems.none_or(config.map(|config| Self { secrets, ..config }))
+    }
+
+    /// Reads what the settings name, and says what of it cannot be used.
+    pub fn check_files(&self) -> Result<(), Problems> {
+        tls::certificates(self).none_or(Some(()))
     }
 }
 

@@ -142,8 +142,6 @@ section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 
 /// Setting one is told at start and by `check-config`: a setting without effect is never silent.
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.metrics_listen", "health is served on lan_listen at /healthz and /readyz"),
-    ("server.lan_tls", "put a reverse proxy with a certificate in front of lan_listen"),
-    ("server.twilio_tls", "put a tunnel or reverse proxy in front of twilio_listen"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
     ("twilio.country", "numbers are used as they are written"),
     ("summary.engine", "calls are not summarised"),

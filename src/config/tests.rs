@@ -164,3 +164,26 @@ fn a_language_or_mirror_that_is_none_is_told() {
     assert!(lines[0].starts_with("transcription.mirror: "), "{lines:#?}");
     assert!(lines[1].contains("did you mean \"de\""), "{lines:#?}");
 }
+
+#[test]
+fn certificates_are_files_and_only_the_page_may_sign_its_own() {
+    let both =
+        "[server]\nlan_tls = \"self-signed\"\ntwilio_tls = { cert = \"/c\", key = \"/k\" }\n";
+    let server = load(both, &[]).unwrap().server;
+    let files = CertificateFiles { certificate: "/c".into(), key: "/k".into() };
+    assert_eq!((server.lan_tls, server.twilio_tls), (Some(LanTls::SelfSigned), Some(files)));
+    let problems = load(both, &[]).unwrap().check_files().unwrap_err();
+    assert!(problems.to_string().contains("server.twilio_tls: /c: "), "{problems}");
+    let environment = [("FIELDTAPE_SERVER__LAN_TLS", "{ cert = \"/c\", key = \"/k\" }")];
+    assert!(matches!(load("", &environment).unwrap().server.lan_tls, Some(LanTls::Files(_))));
+    for (text, word) in [
+        ("twilio_tls = \"self-signed\"", "Twilio refuses"),
+        ("twilio_tls = { cert = \"/c\" }", "server.twilio_tls.key: is missing"),
+        ("lan_tls = { cert = \"/c\", key = \"/k\", kye = 1 }", "server.lan_tls.kye: there is no"),
+        ("lan_tls = \"selfsigned\"", "write \"self-signed\""),
+        ("lan_tls = true", "write \"self-signed\""),
+    ] {
+        let lines = lines(&format!("[server]\n{text}\n"), &[]);
+        assert!(lines.len() == 1 && lines[0].contains(word), "{text}: {lines:#?}");
+    }
+}

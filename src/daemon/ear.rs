@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::health::check;
 use crate::capture::{AgentSound, Recorder};
 use crate::clock::SharedClock;
 use crate::config::{AgentSource, Config};
 use crate::domain::GapReason;
+use crate::health::{Check, CheckState};
 use crate::microphone::{self, Heard, Microphone, Roots, State, Status};
-use crate::web::health::{Check, CheckState};
 
 /// Begins to listen, if the configuration wants the agent to be heard so.
 pub(super) fn start(
@@ -63,10 +62,11 @@ pub(super) fn look(status: &Status, now: Duration) -> Check {
     let finding = status.finding(now);
     let state = match (finding.is_well, status.state()) {
         (true, _) => CheckState::Ok,
-        (false, State::Silent { .. }) => CheckState::Degraded,
-        (false, _) => CheckState::Failing,
+        (false, State::Silent { .. }) => CheckState::Warn,
+        (false, _) => CheckState::Fail,
     };
-    check("microphone", state, finding.detail, finding.fix.as_deref())
+    let (name, fix) = ("microphone".to_owned(), finding.fix);
+    Check { name, state, detail: finding.detail, fix }
 }
 
 /// Waits until it is another than before; for ever where there is none.

@@ -5,8 +5,9 @@
 
 use super::spans::{RATE_HZ, Span};
 
-/// The longest window: the model looks at 30 s, and a window that fills them all loses its end: 27.5 s.
-pub(crate) const WINDOW_SAMPLES_MAX: usize = 55 * 8_000;
+/// The longest window: 26 s. The model looks at 30 s, and a window that fills them all loses its end;
+/// with shorter ones, words are lost at the edges.
+pub(crate) const WINDOW_SAMPLES_MAX: usize = 26 * 16_000;
 
 /// Sound kept before and after speech, so that no word loses its edge: 150 ms. Two utterances
 /// are then 0.3 s apart, which the model hears as a pause.

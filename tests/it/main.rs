@@ -9,6 +9,7 @@
 mod backup;
 mod care;
 mod cli;
+mod clock;
 #[cfg(feature = "whisper")]
 mod cloud_kills;
 #[cfg(feature = "whisper")]
@@ -17,6 +18,8 @@ mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
 mod degraded;
+mod doctor;
+mod encrypted;
 mod house;
 #[cfg(feature = "whisper")]
 mod kept;
@@ -29,11 +32,15 @@ mod offline;
 mod people;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
+mod proxies;
 mod recording;
+mod reload;
+mod setup;
 mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;
+mod support_bundle;
 mod webhook;
 mod wer;
 #[cfg(feature = "whisper")]

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::{OngoingCall, PLACE_WITHIN};
 use crate::capture::scribe::{Order, Written};
 use crate::capture::session::Event;
+use crate::clock::BootMoment;
 use crate::domain::{EndReason, UnixMillis};
 use crate::store::{Finish, NewTrack, StoreError};
 
@@ -64,7 +65,10 @@ impl OngoingCall {
         self.step(Event::End);
         self.end_agent();
         self.flush();
-        let ended_at = self.closed.map_or_else(|| self.options.clock.now(), |(_, at, _)| at);
+        let mut ended = (self.options.clock.now(), self.options.clock.boot());
+        if let Some((since_boot, at, _)) = self.closed {
+            ended = (at, BootMoment { since_boot, ..ended.1 });
+        }
         let written = self.seal().await;
         let seconds = self.session.length().as_secs_f64();
         let bytes: u64 = written.tracks.iter().map(|track| track.size_bytes).sum();
@@ -78,7 +82,7 @@ impl OngoingCall {
                 "{} is recorded: {seconds:.1} s in {files} files ({reason})", self.call_sid
             );
         }
-        self.hand_over(written, reason, ended_at).await;
+        self.hand_over(written, reason, ended).await;
         self.options.due.ring();
     }
 
@@ -116,7 +120,7 @@ impl OngoingCall {
         &mut self,
         written: Written,
         reason: EndReason,
-        ended_at: UnixMillis,
+        ended: (UnixMillis, BootMoment),
     ) {
         let Written { tracks, gaps, mut trouble } = written;
         self.gaps.extend(gaps);
@@ -124,7 +128,7 @@ impl OngoingCall {
             trouble.get_or_insert_with(|| "Twilio opened a stream and sent no sound".to_owned());
         }
         loop {
-            match self.tell_end(&tracks, trouble.as_deref(), (reason, ended_at)).await {
+            match self.tell_end(&tracks, trouble.as_deref(), (reason, &ended)).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!(error = %error, "the ledger does not take the end of {}; its files are safe and it is told again", self.call_sid);
@@ -142,7 +146,7 @@ impl OngoingCall {
         &mut self,
         tracks: &[NewTrack],
         trouble: Option<&str>,
-        (reason, ended_at): (EndReason, UnixMillis),
+        (reason, (ended_at, boot)): (EndReason, &(UnixMillis, BootMoment)),
     ) -> Result<(), StoreError> {
         let store = &self.options.store;
         let call = match (self.call, &self.announced) {
@@ -160,7 +164,8 @@ impl OngoingCall {
                 tracks: tracks.to_vec(),
                 gaps: self.gaps.clone(),
                 reason,
-                ended_at,
+                ended_at: *ended_at,
+                ended_boot: Some(boot.clone()),
                 at: self.options.clock.now(),
                 trouble: trouble.map(str::to_owned),
             })

@@ -28,8 +28,9 @@ use super::live::Shown;
 use super::recorder::{Options, StreamOpening};
 use super::scribe::{self, Order, ScribeOptions, Sound, Write};
 use super::session::{Effect, Event, Frame, Session};
+use crate::clock::BootMoment;
 use crate::domain::{
-    CallSid, EndReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
+    CallSid, EndReason, PartyMap, RateHz, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
 };
 use crate::store::{CallId, GapRow, NewCall, NewStream, StoreError, StreamEnd, StreamPlace};
 use crate::vault::Folder;
@@ -85,7 +86,8 @@ pub(super) struct OngoingCall {
     call: Option<CallId>,
     folder: Option<Folder>,
     offset: Samples8k,
-    started_at: Option<UnixMillis>,
+    /// When its sound began.
+    started: Option<(UnixMillis, BootMoment)>,
     batch: Vec<Write>,
     gaps: Vec<GapRow>,
     gaps_told: Duration,
@@ -101,13 +103,14 @@ impl OngoingCall {
     /// Starts the call's scribe; the task itself is started by whoever runs it.
     pub(super) fn new(
         (options, call_sid, shown): (Arc<Options>, CallSid, Shown),
+        rates: Vec<RateHz>,
         agent: Option<(TrackSource, Sitting)>,
     ) -> std::io::Result<Self> {
         let span = tracing::info_span!("call", call.sid = %call_sid);
         let scribe = scribe::start(ScribeOptions {
             vault: options.vault.clone(),
             clock: Arc::clone(&options.clock),
-            rates: options.rates.clone(),
+            rates,
             shown: shown.clone(),
             span: span.clone(),
         })?;
@@ -124,7 +127,7 @@ impl OngoingCall {
             call: None,
             folder: None,
             offset: Samples8k::ZERO,
-            started_at: None,
+            started: None,
             batch: Vec::new(),
             gaps: Vec::new(),
             gaps_told: Duration::ZERO,
@@ -244,13 +247,7 @@ impl OngoingCall {
             last_word: self.options.clock.since_boot(),
         });
         self.announced.get_or_insert_with(|| call.clone());
-        self.tell_ledger(NewStream {
-            call,
-            stream_sid,
-            verified,
-            since_boot: self.options.clock.since_boot(),
-            boot_id: self.options.boot_id.clone(),
-        });
+        self.tell_ledger(NewStream { call, stream_sid, verified, boot: self.options.clock.boot() });
     }
     fn step(&mut self, event: Event) {
         let now = self.options.clock.since_boot();
@@ -265,7 +262,9 @@ impl OngoingCall {
         let Some(parties) = self.parties else { return };
         match effect {
             Effect::Began { ago } => {
-                self.started_at.get_or_insert(self.options.clock.now().minus(ago));
+                let (at, mut boot) = (self.options.clock.now(), self.options.clock.boot());
+                boot.since_boot = boot.since_boot.saturating_sub(ago);
+                self.started.get_or_insert((at.minus(ago), boot));
                 self.tell_beginning();
             }
             Effect::StreamBegan { origin } => {

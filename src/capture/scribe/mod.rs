@@ -137,11 +137,17 @@ impl Scribe {
             Ok(files) => {
                 table.files = Some(files);
                 table.end = origin;
+                let party = lane.party;
                 if table.broken_since.take().is_some() {
-                    let party = lane.party;
                     tracing::warn!(
                         event = "recording.resumed", party = %party,
                         "the disk takes the {party}'s sound again"
+                    );
+                } else {
+                    let folder = place.folder.as_str();
+                    tracing::info!(
+                        event = "recording.started", party = %party,
+                        "the {party}'s sound is written to {folder}"
                     );
                 }
                 self.show();

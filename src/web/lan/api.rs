@@ -14,9 +14,9 @@ use super::undone::{Hurried, Reach, Undone};
 use super::wire::{AllQueued, Call, Calls, Health, Microphone, Queue, Queued, Run};
 use crate::access::Actor;
 use crate::domain::{CallSid, Stage};
+use crate::health::CheckState;
 use crate::store::{Retried, TranscriptRow};
 use crate::transcribe::{Format, written};
-use crate::web::health::CheckState;
 
 /// `GET /api/v1/calls`
 pub(super) async fn calls(
@@ -229,7 +229,7 @@ pub(super) async fn readyz(State(lan): State<LanState>) -> Result<&'static str, 
     if health.ready {
         return Ok("ready\n");
     }
-    let failing = health.checks.iter().filter(|check| check.state == CheckState::Failing);
+    let failing = health.checks.iter().filter(|check| check.state == CheckState::Fail);
     let reasons: Vec<String> =
         failing.map(|check| format!("{}: {}", check.name, check.detail)).collect();
     Err(Problem::not_ready(if reasons.is_empty() {

@@ -37,15 +37,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub(in crate::web) use self::degraded::degraded_api_router;
 pub use self::degraded::degraded_router;
 pub use self::gate::Gate;
 
 use self::problem::Problem;
 use self::routes::Routes;
-use super::health::Health;
 use crate::access::{Access, Actor};
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Role};
+use crate::health::Health;
 use crate::microphone;
 use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
@@ -168,6 +169,7 @@ fn page_routes() -> Routes {
         .seen("/calls/{call_sid}", pages::call)
         .changed_by(Operator, "/calls/{call_sid}/retry", pages::retry)
         .changed_by(Operator, "/calls/{call_sid}/swap", pages::swap)
+        .seen("/health", pages::health)
         .seen("/queue", pages::queue)
         .changed_by(Operator, "/queue/run", pages::run_queue)
         .changed_by(Operator, "/queue/retry", pages::retry_all)

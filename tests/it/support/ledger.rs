@@ -208,6 +208,15 @@ impl Ledger {
         rows.collect::<Result<_, _>>().unwrap()
     }
 
+    /// Tells what a stage of a call waits for.
+    pub(crate) fn stage_waits_for(&self, call_sid: &CallSid, stage: &str) -> Option<String> {
+        let sql = format!(
+            "select stages.waiting_for from stages join calls on calls.id = call_id
+             where call_sid = ?1 and stage = '{stage}'"
+        );
+        self.rows(&sql, call_sid, |row| row.get(0)).pop().flatten()
+    }
+
     /// What the audit trail tells of one kind of deed.
     pub(crate) fn audit(&self, action: &str) -> Vec<String> {
         let sql = "select coalesce(detail, '') from audit where action = ?1 order by id";

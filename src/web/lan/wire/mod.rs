@@ -3,6 +3,8 @@
 mod microphone;
 mod queue;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub(super) use self::microphone::Microphone;
@@ -10,9 +12,9 @@ pub(super) use self::queue::{AllQueued, Queue, Run};
 
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
+use crate::health;
 use crate::store::{self, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
 use crate::transcribe::LiveSegment;
-use crate::web::health;
 
 /// A moment as the API writes it: RFC 3339 in UTC.
 pub(super) fn rfc3339(moment: UnixMillis) -> String {
@@ -259,6 +261,10 @@ pub(super) struct Health {
     ready: bool,
     live_calls: u32,
     version: &'static str,
+    /// Which run of the program this is.
+    instance: String,
+    /// How many checks stand in each state.
+    tally: BTreeMap<&'static str, usize>,
     checks: Vec<Check>,
 }
 
@@ -283,6 +289,8 @@ impl From<&health::Health> for Health {
             ready: health.ready,
             live_calls: health.live_calls,
             version: env!("CARGO_PKG_VERSION"),
+            instance: health.instance.clone(),
+            tally: health.tally().map(|one| (one.state.as_str(), one.checks)).into(),
             checks: checks.collect(),
         }
     }
