@@ -141,6 +141,14 @@ async fn a_script_sets_everything_up_and_once_more_changes_nothing() {
     assert_eq!(later.code, Some(0), "{later:?}");
     assert_eq!(office.number().setting("VoiceFallbackUrl"), Some(fallback));
     assert!(office.config().contains("\nagent_identity = \"desk\"\n"));
+    let headset = office.run(&["--yes", "--offline", "--microphone", "usb:046d:0a44"]).await;
+    assert_eq!(headset.code, Some(0), "{headset:?}");
+    for line in ["agent_source = \"microphone\"", "device = \"usb:046d:0a44\""] {
+        assert!(office.config().contains(&format!("\n{line}\n")), "{line}");
+    }
+    let without = office.run(&["--yes", "--offline", "--microphone", ""]).await;
+    assert_eq!(without.code, Some(0), "{without:?}");
+    assert!(office.config().contains("\nagent_source = \"twilio\"\n"));
 
     let checked = Answer::of({
         let mut command = fieldtape(office.dir.path());
@@ -173,6 +181,7 @@ async fn what_is_wrong_is_told_and_then_nothing_has_been_changed() {
         (&[("--number", "+15550177")][..], 64, "there are: +15550199, +15550188"),
         (&[("--public-url", "http://h")][..], 64, "must begin with https://"),
         (&[("--agent-number", "5550142")][..], 64, "write it like +15550100"),
+        (&[("--microphone", "hw:1")][..], 64, "is a card's number"),
         (&[("--account-sid", "AC1")][..], 64, "AC and 32 hex digits"),
         (&[("--cert", "no.pem"), ("--key", "no.pem")][..], 64, "no.pem: has no certificate"),
         (&[("--fallback-url", "http://h")][..], 64, "https://handler.twilio.com"),

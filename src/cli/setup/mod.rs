@@ -6,6 +6,7 @@
 mod apply;
 mod ask;
 mod fallback;
+mod microphone;
 mod number;
 mod reach;
 mod token;
@@ -14,12 +15,13 @@ mod trial;
 use std::path::PathBuf;
 
 use self::ask::Asker;
+use self::microphone::Chosen;
 use self::number::Number;
 use self::reach::Way;
 use self::token::Token;
 use super::exit::Failure;
 use super::{Context, block_on, output};
-use crate::config::{Config, DEFAULT_FILE, Draft, Environment, Lookup as _};
+use crate::config::{AgentSource, Config, DEFAULT_FILE, Draft, Environment, Lookup as _};
 use crate::domain::AccountSid;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::{AccountResource, Client, RestError, Timeouts};
@@ -63,6 +65,10 @@ pub(super) struct Args {
     /// The Twilio client that rings when somebody calls
     #[arg(long, value_name = "NAME")]
     agent_identity: Option<String>,
+    /// The box's own microphone, as `fieldtape audio devices` names it, or default; "" hears the agent
+    /// through Twilio only
+    #[arg(long, value_name = "NAME")]
+    microphone: Option<String>,
     /// What callers are told before anything is recorded; "" says nothing
     #[arg(long, value_name = "TEXT")]
     announcement: Option<String>,
@@ -128,7 +134,7 @@ impl Setup {
         let public_url = self.way().await?;
         self.asker.head("Calls")?;
         self.calls()?;
-        // The box's own microphone is asked for here, once it can be heard.
+        self.microphone()?;
         let mut plan = Plan { token, client, number, public_url };
         if let (Some(number), Some(public_url)) = (&mut plan.number, &plan.public_url) {
             number.plan(&self.asker, public_url, self.args.fallback_url.clone())?;
@@ -259,6 +265,23 @@ impl Setup {
             }
         }
         Ok(())
+    }
+
+    /// Asks how the agent is heard.
+    fn microphone(&mut self) -> Result<(), Failure> {
+        let given = self.args.microphone.as_deref();
+        let source = match microphone::choose(&self.asker, &self.config, given)? {
+            Chosen::AsItIs => return Ok(()),
+            Chosen::Twilio if self.config.recording.agent_source == AgentSource::Twilio => {
+                return Ok(());
+            }
+            Chosen::Twilio => "twilio",
+            Chosen::Device(name) => {
+                self.set("microphone.device", &name.to_string())?;
+                "microphone"
+            }
+        };
+        self.set("recording.agent_source", source)
     }
 
     fn set(&mut self, key: &str, text: &str) -> Result<(), Failure> {
