@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::kept::telephone;
 use crate::speech::{status, turns};
 use crate::support::{
-    Appliance, Form, Home, fresh_call_sid, fresh_recording_sid, read_wav, twilio_api, within,
+    Appliance, Form, Home, Wall, fresh_call_sid, fresh_recording_sid, read_wav, twilio_api, within,
 };
 use crate::wer::wer;
 
@@ -254,7 +254,9 @@ async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
             .next(1, Endpoint::Media, Fault::RedirectTo("http://127.0.0.1:9/x.wav".to_owned()));
     });
     let home = Home::new().with("twilio.api_url", cloud.url());
-    let appliance = home.start().await;
+    // Whether a recording is gone or too young is told by a clock that is right.
+    let wall = Wall::new(home.path());
+    let appliance = wall.start(&home).await;
     let deleted = deleted_meanwhile(&appliance).await;
     for call in &good {
         // Its next attempt may be some seconds away.
