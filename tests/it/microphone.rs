@@ -98,7 +98,7 @@ async fn unplugged_in_a_call_there_is_silence_and_a_gap_and_the_line_goes_on() {
         card.say(&agent);
         live_for(&home, &appliance, &call, 8).await;
         card.unplug();
-        let told = await_state(&appliance, "failing").await;
+        let told = await_state(&appliance, "fail").await;
         assert!(told["detail"].as_str().unwrap().contains("Twilio"), "{told}");
         appliance.log().await_line(&["microphone.lost"]).await;
         appliance.log().await_line(&["agent.away", call.as_str()]).await;
@@ -165,7 +165,7 @@ async fn a_microphone_that_is_missing_at_the_start_is_told_at_once_and_calls_go_
     let home = with_microphone(Home::new(), "usb:dead:beef");
     let appliance = home.start_by(card.command()).await;
     appliance.await_ready().await;
-    let told = await_state(&appliance, "failing").await;
+    let told = await_state(&appliance, "fail").await;
     assert!(
         told["detail"].as_str().unwrap().starts_with("usb:dead:beef is not plugged in"),
         "{told}"
@@ -200,7 +200,7 @@ async fn a_device_that_does_not_answer_is_told_and_taken_when_it_does() {
     let home = with_microphone(Home::new(), SoundCard::NAME);
     let appliance = home.start_by(card.command()).await;
     appliance.await_ready().await;
-    let told = await_state(&appliance, "failing").await;
+    let told = await_state(&appliance, "fail").await;
     assert!(told["detail"].as_str().unwrap().contains("has not answered"), "{told}");
     card.plug();
     let told = await_state(&appliance, "ok").await;
