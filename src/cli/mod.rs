@@ -49,7 +49,8 @@ struct Cli {
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// What is logged, as tracing filters [default: $`FIELDTAPE_LOG`, else info]
+    /// What is logged, as tracing filters [default: $`FIELDTAPE_LOG`, else info
+    /// for run and warn for the rest]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
 
@@ -74,7 +75,7 @@ enum Command {
     Run,
     /// Set this box up, question by question
     Setup(setup::Args),
-    /// Transcribe one WAV file, offline, without the appliance
+    /// Transcribe WAV files, offline, without the appliance
     Transcribe(transcribe::Args),
     /// Play a stereo WAV into a running appliance as Twilio does
     Simulate(simulate::Args),
