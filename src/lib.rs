@@ -3,6 +3,7 @@
 pub mod access;
 pub mod archive;
 pub mod audio;
+pub mod calling;
 pub mod capture;
 pub mod care;
 pub mod cli;

@@ -129,6 +129,8 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         "direction",
         "from",
         "to",
+        "call_status",
+        "declined_at",
         "created_at",
         "started_at",
         "ended_at",
@@ -147,6 +149,15 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             rows.push(vec![key.to_owned(), value]);
         }
+    }
+    for told in call["announcements"].as_array().into_iter().flatten() {
+        let what = format!("{}, sha256 {}", text(told, "at"), text(told, "sha256"));
+        rows.push(vec![format!("announcement {}", text(told, "how")), what]);
+    }
+    for leg in call["legs"].as_array().into_iter().flatten() {
+        let length = leg["duration_s"].as_u64().map(|s| format!(", {s} s")).unwrap_or_default();
+        let what = format!("{}: {}{length}", text(leg, "to"), text(leg, "call_status"));
+        rows.push(vec![format!("leg {}", text(leg, "call_sid")), what]);
     }
     for track in call["tracks"].as_array().into_iter().flatten() {
         let from = copy_of(&call, track);

@@ -8,6 +8,7 @@
 mod admin;
 mod audio;
 mod bar;
+mod call;
 mod calls;
 mod care;
 mod check_config;
@@ -84,6 +85,8 @@ enum Command {
     /// List, show, export or correct calls
     #[command(subcommand)]
     Calls(calls::Args),
+    /// Ring a number through Twilio, and connect whoever answers to the agent
+    Call(call::Args),
     /// List what is undone, or try it now
     #[command(subcommand)]
     Queue(queue::Args),
@@ -216,6 +219,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
+        Command::Call(args) => call::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
         Command::Backup(args) => care::backup(&context, &args),

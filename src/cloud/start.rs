@@ -120,6 +120,9 @@ impl Inner {
                 return false;
             }
         };
+        if detail.call.declined_at.is_some() {
+            return true;
+        }
         let hopeless = |word: &str| matches!(word, "absent" | "failed" | "deleted");
         if detail.cloud_recordings.iter().any(|row| !hopeless(&row.status)) {
             return true;

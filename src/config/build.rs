@@ -5,10 +5,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::agent;
+use super::consent::consent;
 use super::merge::Merged;
 use super::outside::{archive, twilio};
 use super::{
-    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
+    Config, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
 };
 use crate::domain::RateHz;
 use crate::models::{Language, Mirror, english_only, model_dirs};
@@ -37,7 +38,7 @@ pub(super) fn build(
         let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
         transcription.speech_socket = socket.map(PathBuf::from);
     }
-    let consent = consent(raw.consent, problems);
+    let consent = consent(raw.consent, problems, &mut warnings);
     let microphone = agent::microphone(&raw.microphone, problems);
     agent::unused(&raw.microphone, recording.as_ref().map(|r| r.agent_source), &mut warnings);
     Some(Config {
@@ -211,22 +212,6 @@ fn speaks(
             (format!("transcription.{key}"), what)
         })
         .collect()
-}
-
-fn consent(raw: raw::Consent, problems: &mut Problems) -> Option<Consent> {
-    match raw.mode.as_str() {
-        "notice" => {
-            Some(Consent { announcement: raw.announcement, language: filled(raw.language) })
-        }
-        "keypad" => {
-            problems.add("consent.mode", "\"keypad\" is not in this version; write \"notice\"");
-            None
-        }
-        other => {
-            problems.add("consent.mode", format!("{other:?} is neither \"notice\" nor \"keypad\""));
-            None
-        }
-    }
 }
 
 pub(super) fn filled(text: Option<String>) -> Option<String> {

@@ -8,6 +8,7 @@
 
 mod agent;
 mod build;
+mod consent;
 mod edit;
 mod lookup;
 mod merge;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::PlaceOptions;
+use crate::calling::Country;
 use crate::domain::{AccountSid, RateHz, TrackSource};
 use crate::health::Secret;
 use crate::microphone::DeviceName;
@@ -115,6 +117,8 @@ pub struct Twilio {
     pub validate_signatures: bool,
     /// The number shown when the office rings out.
     pub caller_id: Option<String>,
+    /// Whose numbers are meant where no country is written before them.
+    pub country: Country,
     /// The agent's browser, as a Twilio client identity.
     pub agent_identity: Option<String>,
     /// The agent's telephone.
@@ -233,6 +237,12 @@ pub struct Consent {
     pub announcement: String,
     /// The language it is said in, as Twilio names it (`en-US`).
     pub language: Option<String>,
+    /// Whose voice says it, as Twilio names it (`Polly.Joanna`).
+    pub voice: Option<String>,
+    /// A sound file that is played instead.
+    pub sound: Option<PathBuf>,
+    /// With this key somebody says that they are not to be recorded; none asks nobody.
+    pub decline_key: Option<char>,
 }
 
 /// `[microphone]`
@@ -259,7 +269,9 @@ impl Config {
 
     /// Reads what the settings name, and says what of it cannot be used.
     pub fn check_files(&self) -> Result<(), Problems> {
-        tls::certificates(self).none_or(Some(()))
+        let mut problems = tls::certificates(self);
+        consent::sound_file(self, &mut problems);
+        problems.none_or(Some(()))
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn twilio(
         fits
     });
     let delete_after = problems.keep("twilio.delete_after", units::duration(&raw.delete_after));
+    let country = problems.keep("twilio.country", raw.country.parse());
     let bandwidth_limit = limit("twilio.bandwidth_limit", raw.bandwidth_limit, problems);
     Some(Twilio {
         account_sid,
@@ -69,6 +70,7 @@ pub(super) fn twilio(
         api,
         validate_signatures: raw.validate_signatures,
         caller_id: filled(raw.caller_id),
+        country: country?,
         agent_identity: filled(raw.agent_identity),
         agent_number: filled(raw.agent_number),
         cloud_recording: cloud_recording?,

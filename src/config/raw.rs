@@ -71,7 +71,7 @@ section!(
         agent_identity: Option<String> = None,
         agent_number: Option<String> = None,
         twiml_app_sid: Option<String> = None,
-        country: Option<String> = None,
+        country: String = "US".to_owned(),
         cloud_recording: String = "twiml".to_owned(),
         reconcile_every: String = "15m".to_owned(),
         delete_after: String = "24h".to_owned(),
@@ -132,8 +132,10 @@ section!(
     Consent {
         announcement: String = String::new(),
         language: Option<String> = None,
+        voice: Option<String> = None,
+        sound: Option<String> = None,
         mode: String = "notice".to_owned(),
-        decline_digit: Option<String> = None,
+        decline_digit: String = "9".to_owned(),
     }
 );
 section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 });
@@ -143,7 +145,6 @@ section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.metrics_listen", "health is served on lan_listen at /healthz and /readyz"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
-    ("twilio.country", "numbers are used as they are written"),
     ("summary.engine", "calls are not summarised"),
     ("summary.url", "calls are not summarised"),
     ("summary.model", "calls are not summarised"),
@@ -152,5 +153,4 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("retention.audio_days", "nothing is purged"),
     ("retention.transcript_days", "nothing is purged"),
     ("retention.max_bytes", "nothing is purged"),
-    ("consent.decline_digit", "callers are told, and not asked"),
 ];

@@ -110,6 +110,7 @@ impl House {
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             link: self.outside.link(),
+            dialler: self.outside.dialler(&self.config, &self.calls),
             health: site.health.subscribe(),
             microphone: self.microphone.as_ref().map(Microphone::status),
             stopping: wing.stop(),

@@ -46,8 +46,8 @@ pub(super) fn settings(config: &Config) -> Settings {
     Settings {
         gatekeeper,
         answering: Answering {
-            announcement: config.consent.announcement.clone(),
-            language: config.consent.language.clone(),
+            announcement: config.consent.announcement(),
+            decline_key: config.consent.decline_key,
             caller_id: twilio.caller_id.clone(),
             agent_identity: twilio.agent_identity.clone(),
             agent_number: twilio.agent_number.clone(),

@@ -156,7 +156,7 @@ impl Watcher {
                 token_is_stored: false,
                 has_agent,
             }),
-            health::consent(&answering.announcement),
+            health::consent(answering.announcement.told(answering.decline_key.is_some())),
             health::signatures(gatekeeper.is_none_or(|gatekeeper| gatekeeper.door.is_some())),
         ]
     }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
@@ -11,6 +12,7 @@ use super::wing::Wing;
 use crate::archive::{
     ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Remote, Rendered,
 };
+use crate::calling::{Dialler, DiallerOptions};
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::cloud::{
@@ -32,6 +34,13 @@ const FETCHES: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 /// Calls archived at once; the line is the limit, not the number.
 const UPLOADS: NonZeroUsize = NonZeroUsize::MIN;
 
+/// How long Twilio may take while somebody waits for a telephone to ring.
+const WHILE_SOMEBODY_WAITS: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    idle: Duration::from_secs(10),
+    answer: Duration::from_secs(12),
+};
+
 /// What is shared by everything that looks outside.
 #[derive(Clone)]
 pub(super) struct Outside {
@@ -48,6 +57,8 @@ pub(super) struct Outside {
 #[derive(Clone)]
 struct Twilio {
     client: Client,
+    /// The same, with the patience of somebody who waits for a telephone to ring.
+    caller: Client,
     link: Link,
 }
 
@@ -67,7 +78,8 @@ impl Outside {
                 let link = Link::open(store.clone(), Arc::clone(clock), probe(&client))
                     .await
                     .context("the ledger cannot be read")?;
-                Some(Twilio { client, link })
+                let caller = Client::new(credentials.clone(), account.clone(), WHILE_SOMEBODY_WAITS)?;
+                Some(Twilio { client, caller, link })
             }
             _ => None,
         };
@@ -90,6 +102,21 @@ impl Outside {
     /// Returns the link, if there is one.
     pub(super) fn link(&self) -> Option<Link> {
         self.twilio.as_ref().map(|twilio| twilio.link.clone())
+    }
+
+    /// Makes what rings numbers.
+    pub(super) fn dialler(&self, config: &Config, tasks: &TaskTracker) -> Option<Dialler> {
+        let twilio = &config.twilio;
+        Some(Dialler::new(DiallerOptions {
+            client: self.twilio.as_ref()?.caller.clone(),
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            from: twilio.caller_id.clone(),
+            has_agent: twilio.agent_number.is_some() || twilio.agent_identity.is_some(),
+            country: twilio.country,
+            public_url: config.server.public_url.clone()?,
+            tasks: tasks.clone(),
+        }))
     }
 
     /// Makes what asks Twilio to record calls.
@@ -167,7 +194,7 @@ impl Outside {
     fn start_twilio(
         &self,
         config: &Config,
-        Twilio { client, link }: &Twilio,
+        Twilio { client, link, .. }: &Twilio,
         starter: Option<Starter>,
         wing: &mut Wing,
     ) {

@@ -94,7 +94,7 @@ mod tests {
     use crate::health::CheckState;
     use crate::twilio::door::{Door, PublicUrl};
     use crate::twilio::signature::{AuthToken, Validator};
-    use crate::web::door::{Answering, CloudCopy, Gatekeeper};
+    use crate::web::door::{Announcement, Answering, CloudCopy, Gatekeeper};
 
     fn settings(public_url: &str) -> Settings {
         let public_url = PublicUrl::parse(public_url).unwrap();
@@ -106,8 +106,8 @@ mod tests {
                 public_url,
             }),
             answering: Answering {
-                announcement: String::new(),
-                language: None,
+                announcement: Announcement::Nothing,
+                decline_key: None,
                 caller_id: None,
                 agent_identity: None,
                 agent_number: None,

@@ -100,17 +100,38 @@ pub fn account(account: Account) -> Check {
     Check::ok(name, "account, token, public address and agent are set")
 }
 
+/// What callers are told before they are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing.
+    Nothing,
+    /// That they are recorded.
+    Notice,
+    /// The same, and they are asked.
+    Question,
+    /// It cannot be told: the sound file is not there, or is none.
+    Unable,
+}
+
 /// Judges what callers are told before they are recorded.
-pub fn consent(announcement: &str) -> Check {
+pub fn consent(told: Told) -> Check {
     let name = "consent";
-    if announcement.trim().is_empty() {
-        return Check::warn(
+    match told {
+        Told::Nothing => Check::warn(
             name,
             "callers are not told that they are recorded",
             "set consent.announcement; in many places the law asks for it",
-        );
+        ),
+        Told::Notice => Check::ok(name, "callers are told before anything is recorded"),
+        Told::Question => {
+            Check::ok(name, "callers are told and asked before anything is recorded")
+        }
+        Told::Unable => Check::fail(
+            name,
+            "no call is recorded: the announcement cannot be played",
+            "put a WAV or MP3 file where consent.sound says, then reload; fieldtape check-config says what is wrong with it",
+        ),
     }
-    Check::ok(name, "callers are told before anything is recorded")
 }
 
 /// Judges who is let in at Twilio's door.
@@ -224,7 +245,8 @@ mod tests {
         assert_eq!(state(false, false, true), CheckState::Warn);
         assert_eq!(state(false, true, true), CheckState::Unknown);
         assert_eq!(state(true, true, false), CheckState::Fail);
-        assert_eq!(consent(" ").state, CheckState::Warn);
+        assert_eq!(consent(Told::Nothing).state, CheckState::Warn);
+        assert_eq!(consent(Told::Unable).state, CheckState::Fail);
         assert_eq!(signatures(false).state, CheckState::Fail);
     }
 

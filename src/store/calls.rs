@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::clock::{in_scale, put_right_by_twilio, whole_ms};
-use super::{CallId, Store, StoreError};
+use super::{CallId, Given, Store, StoreError, announced, legs, orders};
 use crate::clock::{BootMoment, Reading};
 use crate::domain::{CallSid, Direction, EndReason, Origin, UnixMillis};
 
@@ -74,8 +74,6 @@ pub struct StatusUpdate {
 /// What a status callback changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusOutcome {
-    /// The call.
-    pub call: CallId,
     /// Whether it made the call known.
     pub created: bool,
     /// Whether anything is different now.
@@ -85,7 +83,7 @@ pub struct StatusOutcome {
 }
 
 /// How far along a status word is: it may only be replaced by one further along.
-fn rank(call_status: &str) -> u8 {
+pub(super) fn rank(call_status: &str) -> u8 {
     match call_status {
         "queued" => 0,
         "initiated" => 1,
@@ -98,14 +96,18 @@ fn rank(call_status: &str) -> u8 {
 }
 
 impl Store {
-    /// Writes down a call that a webhook announced; `token_hash` is that of the stream asked for.
+    /// Writes down a call that a webhook announced, and what Twilio is given for it.
     pub async fn announce_call(
         &self,
         call: NewCall,
-        token_hash: Option<String>,
+        given: impl Into<Given>,
     ) -> Result<CallId, StoreError> {
+        let Given { token_hash, stamp } = given.into();
         self.write(move |tx| {
             let (id, _) = upsert(tx, &call)?;
+            if let Some(stamp) = &stamp {
+                announced::stamp(tx, id, &call, stamp)?;
+            }
             if let Some(hash) = token_hash {
                 let boot = call.boot.as_ref();
                 tx.execute(
@@ -129,13 +131,16 @@ impl Store {
     /// that is already true.
     pub async fn call_status(&self, update: StatusUpdate) -> Result<StatusOutcome, StoreError> {
         self.write(move |tx| {
+            if let Some(parent) = &update.call.parent_call_sid {
+                let changed = legs::advance(tx, &update, parent)?;
+                return Ok(StatusOutcome { created: false, changed, ended: false });
+            }
             let (call, created) = upsert(tx, &update.call)?;
             if update.call.boot.is_none() && update.call.clock_synced {
                 put_right_by_twilio(tx, call, update.call.at, update.now)?;
             }
             let moved = advance(tx, call, &update.call.call_status)?;
-            let mut outcome =
-                StatusOutcome { call, created, changed: created || moved, ended: false };
+            let mut outcome = StatusOutcome { created, changed: created || moved, ended: false };
             if let Some(reason) = update.end {
                 let ended = match update.ended_at {
                     Some(by_twilio) => (by_twilio, None),
@@ -184,17 +189,42 @@ impl Store {
     }
 }
 
-/// Makes the call's row if there is none; says whether it did.
+/// Makes the call's row if there is none; says whether it did. A leg has none: it is written down as
+/// what it is, and the row is that of the call which dialled it.
 pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bool), StoreError> {
-    let known = tx
-        .query_row("select id from calls where call_sid = ?1", [call.call_sid.as_str()], |row| {
-            row.get(0).map(CallId)
-        })
-        .optional()?;
-    if let Some(id) = known {
+    if let Some(parent) = &call.parent_call_sid {
+        let dialling = NewCall {
+            call_sid: parent.clone(),
+            parent_call_sid: None,
+            direction: Direction::Inbound,
+            origin: Origin::Number,
+            // As far along as a call is that dials.
+            call_status: "in-progress".to_owned(),
+            ..call.clone()
+        };
+        let whole = match legs::call_named(tx, parent)? {
+            Some(id) => (id, false),
+            None => upsert(tx, &dialling)?,
+        };
+        legs::upsert(tx, call, parent)?;
+        return Ok(whole);
+    }
+    if let Some(id) = legs::call_named(tx, &call.call_sid)? {
+        // What is told of a leg does not say how far its call is.
+        let sql = "select call_sid = ?1 from calls where id = ?2";
+        if tx.query_row(sql, params![call.call_sid.as_str(), id.0], |row| row.get(0))? {
+            advance(tx, id, &call.call_status)?;
+        }
+        return Ok((id, false));
+    }
+    if let Some(id) = orders::ordered(tx, call)? {
         advance(tx, id, &call.call_status)?;
         return Ok((id, false));
     }
+    Ok((insert(tx, call)?, true))
+}
+
+fn insert(tx: &Transaction<'_>, call: &NewCall) -> Result<CallId, StoreError> {
     let boot = call.boot.as_ref();
     tx.execute(
         "insert into calls (call_sid, parent_call_sid, direction, origin, from_number, to_number, \
@@ -221,8 +251,9 @@ pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bo
         "update cloud_recordings set call_id = ?1 where call_sid = ?2",
         params![id.0, call.call_sid.as_str()],
     )?;
+    legs::adopt(tx, id, &call.call_sid)?;
     super::cloud::follow_recordings(tx, id, call.at)?;
-    Ok((id, true))
+    Ok(id)
 }
 
 /// Moves the call's status word on; says whether it moved.

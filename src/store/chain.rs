@@ -207,7 +207,7 @@ pub(super) fn refresh(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreErr
     // not hide behind it.
     tx.execute(
         "update calls set (last_error, retry_count, waiting_for) = ( \
-           select coalesce(max(s.last_error), iif(calls.recording_status = 'failed', calls.last_error, null)), \
+           select coalesce(max(s.last_error), iif(calls.recording_status = 'failed' or calls.end_reason = 'failed', calls.last_error, null)), \
                   coalesce(max(s.attempts - (s.status = 'processing')), 0), max(s.waiting_for) \
            from (select * from stages where call_id = ?1 and status not in ('completed', 'skipped') \
              order by waiting_for is 'network', \

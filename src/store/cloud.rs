@@ -71,13 +71,7 @@ impl Store {
     /// anything is different now.
     pub async fn cloud_recording(&self, update: CloudUpdate) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let call = tx
-                .query_row(
-                    "select id from calls where call_sid = ?1",
-                    [update.call_sid.as_str()],
-                    |row| row.get(0).map(CallId),
-                )
-                .optional()?;
+            let call = super::legs::call_named(tx, &update.call_sid)?;
             let changed = upsert(tx, &update, call)?;
             if let (true, Some(call)) = (changed, call) {
                 follow_recordings(tx, call, update.at)?;
@@ -207,7 +201,7 @@ impl Store {
                 "update calls set recording_status = 'failed', last_error = coalesce(last_error, \
                    'neither this box nor Twilio recorded this call') \
                  where recording_status = 'pending' and end_reason in ('completed', 'interrupted') \
-                 and parent_call_sid is null \
+                 and parent_call_sid is null and declined_at_ms is null \
                  and iif(boot_id = ?1, boot_ms + ended_at_ms - created_at_ms < ?2, \
                    iif(clock_synced and ?4, ended_at_ms < ?3, boot_id is not null and ?2 > 0)) \
                  and not exists (select 1 from tracks where call_id = calls.id) \
@@ -334,6 +328,12 @@ pub(super) fn follow_recordings(
     call: CallId,
     now: UnixMillis,
 ) -> Result<(), StoreError> {
+    let declined = "select declined_at_ms is not null from calls where id = ?1";
+    if tx.query_row(declined, [call.0], |row| row.get(0))? {
+        // Whatever Twilio has of it was made against somebody's will: none of it comes here.
+        super::finish::settle_soundless(tx, call)?;
+        return chain::refresh(tx, call);
+    }
     if has_unfetched(tx, call)? {
         chain::make_due(tx, call, Stage::Fetch, now)?;
     } else if let Some(why) = none_to_come(tx, call)? {

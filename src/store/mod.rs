@@ -9,6 +9,7 @@
 //! writes SQL.
 
 mod access;
+mod announced;
 mod archive;
 mod calls;
 mod chain;
@@ -20,7 +21,9 @@ mod finish;
 mod garbage;
 mod heard;
 mod kept;
+mod legs;
 mod list;
+mod orders;
 mod outages;
 mod outside;
 mod parties;
@@ -44,6 +47,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+pub use announced::{AnnouncementRow, Given, Stamp};
 pub use access::{Listed, SecretHash, SessionRow, TokenRow, UserRow};
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
@@ -53,6 +57,8 @@ pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
 pub use kept::{PutBack, SignOfLife, put_back};
+pub use legs::LegRow;
+pub use orders::{Ordered, OrderRow, order_window};
 pub use outages::Outage;
 pub use outside::{
     Inventory, KeptFile, copy_ledger, first_call_at, inventory, ledger_damage, ledger_faults,

@@ -6,8 +6,8 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, SegmentRow, StageRow, Store,
-    StoreError, TrackRow, TranscriptRow, transcripts,
+    AnnouncementRow, Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, LegRow,
+    SegmentRow, StageRow, Store, StoreError, TrackRow, TranscriptRow, transcripts,
 };
 use crate::domain::{CallSid, Party, RateHz, Samples8k, UnixMillis};
 
@@ -29,7 +29,7 @@ pub struct AuditEntry {
 pub(super) const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_number, to_number, call_status, \
     end_reason, created_at_ms, started_at_ms, ended_at_ms, clock_synced, duration_s, \
     duration_source, recording_status, transcript_status, summary_status, archive_status, \
-    last_error, retry_count, waiting_for, parties_swapped, hold, folder, live_copy, \
+    last_error, retry_count, waiting_for, parties_swapped, hold, folder, live_copy, declined_at_ms, \
     (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
      and attempts > 0) as next_attempt_at_ms";
 
@@ -56,7 +56,13 @@ impl Store {
     ) -> Result<Option<CallDetail>, StoreError> {
         let call_sid = call_sid.clone();
         self.read(move |db| {
-            let sql = format!("select {CALL_COLUMNS} from calls where call_sid = ?1");
+            // By any name that Twilio, or before Twilio this box, has for it.
+            let sql = format!(
+                "select {CALL_COLUMNS} from calls where id = coalesce( \
+                   (select id from calls where call_sid = ?1), \
+                   (select call_id from legs where call_sid = ?1), \
+                   (select call_id from orders where first_sid = ?1))"
+            );
             let call = db
                 .query_row(&sql, [call_sid.as_str()], |row| Ok(call_row(row)))
                 .optional()?
@@ -161,7 +167,21 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
         id,
         cloud_row,
     )?;
-    Ok(CallDetail { call, stages, tracks, gaps, fills, cloud_recordings })
+    let legs = collect(
+        db,
+        "select call_sid, to_number, call_status, began_at_ms, answered_at_ms, duration_s \
+         from legs where call_id = ?1 order by began_at_ms, call_sid",
+        id,
+        leg_row,
+    )?;
+    let announcements = collect(
+        db,
+        "select at_ms, place_ms, leg, how, sha256, language, voice from announcements \
+         where call_id = ?1 order by at_ms",
+        id,
+        announcement_row,
+    )?;
+    Ok(CallDetail { call, stages, tracks, gaps, fills, cloud_recordings, legs, announcements })
 }
 
 /// Exchanges the two parties, but not whose own microphone it is.
@@ -220,6 +240,7 @@ pub(super) fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
         hold: row.get("hold")?,
         folder: row.get("folder")?,
         live_copy: row.get("live_copy")?,
+        declined_at: moment(row, "declined_at_ms")?,
     })
 }
 
@@ -289,6 +310,29 @@ fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
         frames: row.get(10)?,
         origin_8k: row.get(11)?,
         split: row.get(12)?,
+    })
+}
+
+fn leg_row(row: &Row<'_>) -> Result<LegRow, StoreError> {
+    Ok(LegRow {
+        call_sid: word(row, 0)?,
+        to_number: row.get(1)?,
+        call_status: row.get(2)?,
+        began_at: UnixMillis::new(row.get(3)?),
+        answered_at: moment(row, 4)?,
+        duration_s: row.get(5)?,
+    })
+}
+
+fn announcement_row(row: &Row<'_>) -> Result<AnnouncementRow, StoreError> {
+    Ok(AnnouncementRow {
+        at: UnixMillis::new(row.get(0)?),
+        place_ms: row.get(1)?,
+        leg: word(row, 2)?,
+        how: row.get(3)?,
+        sha256: row.get(4)?,
+        language: row.get(5)?,
+        voice: row.get(6)?,
     })
 }
 

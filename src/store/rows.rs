@@ -1,5 +1,6 @@
 //! What the ledger answers with.
 
+use super::{AnnouncementRow, LegRow};
 use crate::domain::{
     CallSid, Direction, DurationSource, EndReason, GapReason, Origin, Party, PartyMap, RateHz,
     RecordingSid, RecordingStatus, Samples8k, Stage, StageStatus, TrackSource, UnixMillis,
@@ -64,6 +65,8 @@ pub struct Call {
     pub folder: Option<String>,
     /// False when it was answered without a stream because too many calls were live.
     pub live_copy: bool,
+    /// When somebody said that they are not to be recorded; none when nobody did.
+    pub declined_at: Option<UnixMillis>,
 }
 
 impl Call {
@@ -207,6 +210,10 @@ pub struct CallDetail {
     pub fills: Vec<FillRow>,
     /// Twilio's copies.
     pub cloud_recordings: Vec<CloudRecordingRow>,
+    /// Whom it was put through to, in the order in which they were rung.
+    pub legs: Vec<LegRow>,
+    /// What was told before it was recorded, by time.
+    pub announcements: Vec<AnnouncementRow>,
 }
 
 impl CallDetail {

@@ -8,7 +8,9 @@ use crate::twilio::twiml::{AnswerOn, Dial, Noun, Recording, Response, Say};
 const RING_S: u16 = 30;
 
 /// Returns the document: it announces, records at Twilio only what was announced, and connects. What
-/// Twilio records then is found and fetched when the box is back.
+/// Twilio records then is found and fetched when the box is back. Where callers are to be asked there
+/// is nobody to take their answer, and a sound file cannot be fetched from here: then nothing is
+/// recorded.
 pub(super) fn document(config: &Config) -> Result<String, Failure> {
     let twilio = &config.twilio;
     let client = twilio.agent_identity.clone().map(Noun::Client);
@@ -22,15 +24,16 @@ pub(super) fn document(config: &Config) -> Result<String, Failure> {
     }
     let text = config.consent.announcement.trim();
     let mut document = Response::new();
-    if !text.is_empty() {
-        let language = config.consent.language.clone();
-        document = document.then(Say { text: text.to_owned(), language, voice: None });
+    let consent = &config.consent;
+    if !text.is_empty() && consent.sound.is_none() && consent.decline_key.is_none() {
+        let (language, voice) = (consent.language.clone(), consent.voice.clone());
+        document = document.then(Say { text: text.to_owned(), language, voice });
         if twilio.cloud_recording != CloudRecording::Off {
             let told = config.server.public_url.as_ref();
             let status_callback = told.map(|url| url.callback("/twilio/recording-status"));
             document = document.then(Recording { status_callback });
         }
     }
-    let dial = Dial { caller_id: None, answer: AnswerOn::Dial, timeout_s: RING_S, nouns };
+    let dial = Dial { caller_id: None, answer: AnswerOn::Dial, timeout_s: RING_S, nouns, leg_callback: None, leg_document: None };
     Ok(format!("{}\n", document.then(dial).to_xml()))
 }

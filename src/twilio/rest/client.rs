@@ -100,8 +100,26 @@ impl Client {
     pub async fn place_call(&self, order: &CallOrder) -> Result<CallResource, RestError> {
         let target = Target::calls(&self.line.account);
         let response = self.line.send(Ask::post(target, order.fields())).await?;
-        let answer = line::read(response).await?;
+        let answer = line::read(response).await.map_err(RestError::in_doubt)?;
         resources::call(&self.line.account, &answer.body).map_err(RestError::in_doubt)
+    }
+
+    /// Lists the calls between two numbers that are queued, and those that began at `since` or
+    /// later: one that is queued has not begun.
+    pub async fn calls_between(
+        &self,
+        (from, to): (&str, &str),
+        since: UnixMillis,
+    ) -> Result<Vec<CallResource>, RestError> {
+        let account = &self.line.account;
+        let mut found = Vec::new();
+        for first in [
+            Target::calls_queued(account, (from, to)),
+            Target::calls_between(account, (from, to), since),
+        ] {
+            found.extend(Pages::new(self.line.clone(), first, resources::calls).all().await?);
+        }
+        Ok(found)
     }
 
     /// Lists the calls that began at `since` or later.

@@ -40,6 +40,23 @@ impl Target {
         Self::below(account, "Calls.json").with(list_filter("StartTime>", since))
     }
 
+    /// The calls from one number to another that began at `since` or later.
+    pub(super) fn calls_between(
+        account: &AccountSid,
+        (from, to): (&str, &str),
+        since: UnixMillis,
+    ) -> Self {
+        let mut query = between(list_filter("StartTime>", since), (from, to));
+        Self::below(account, "Calls.json").with(query.finish())
+    }
+
+    /// The calls from one number to another that have not been placed yet.
+    pub(super) fn calls_queued(account: &AccountSid, (from, to): (&str, &str)) -> Self {
+        let mut query = between(PAGE_SIZE.to_owned(), (from, to));
+        query.append_pair("Status", "queued");
+        Self::below(account, "Calls.json").with(query.finish())
+    }
+
     /// The account's recordings that were created at `since` or later.
     pub(super) fn recordings_since(account: &AccountSid, since: UnixMillis) -> Self {
         Self::below(account, "Recordings.json").with(list_filter("DateCreated>", since))
@@ -136,6 +153,16 @@ fn list_filter(name: &str, since: UnixMillis) -> String {
     query.append_pair(name, &moment::filter(since)).finish()
 }
 
+/// Narrows a list of calls down to those between two numbers.
+fn between(
+    query: String,
+    (from, to): (&str, &str),
+) -> form_urlencoded::Serializer<'static, String> {
+    let mut query = form_urlencoded::Serializer::new(query);
+    query.append_pair("From", from).append_pair("To", to);
+    query
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +178,17 @@ mod tests {
         assert_eq!(target.query(), Some(expected));
         let target = Target::recordings_since(&account(), UnixMillis::new(1_767_225_600_000));
         let expected = "PageSize=1000&DateCreated%3E=2026-01-01T00%3A00%3A00Z";
+        assert_eq!(target.query(), Some(expected));
+    }
+
+    #[test]
+    fn a_list_is_narrowed_to_two_numbers() {
+        let numbers = ("+15550199", "+15550100");
+        let target = Target::calls_between(&account(), numbers, UnixMillis::new(0));
+        let expected = "PageSize=1000&StartTime%3E=1970-01-01T00%3A00%3A00Z&From=%2B15550199&To=%2B15550100";
+        assert_eq!(target.query(), Some(expected));
+        let target = Target::calls_queued(&account(), numbers);
+        let expected = "PageSize=1000&From=%2B15550199&To=%2B15550100&Status=queued";
         assert_eq!(target.query(), Some(expected));
     }
 

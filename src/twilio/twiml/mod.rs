@@ -51,6 +51,10 @@ impl Response {
 pub enum Verb {
     /// Reads a text aloud.
     Say(Say),
+    /// Plays a sound file.
+    Play(Play),
+    /// Says something and waits for a key.
+    Gather(Gather),
     /// Starts something that goes on beside the following verbs.
     Start(Start),
     /// Rings somebody and connects them.
@@ -84,6 +88,34 @@ pub struct Say {
     pub language: Option<String>,
     /// By whom (`alice`, `Polly.…`); Twilio's default if none.
     pub voice: Option<String>,
+}
+
+/// `<Play>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Play {
+    /// Where Twilio fetches the sound.
+    pub url: String,
+}
+
+/// `<Gather>`: what is said, and one key that is waited for meanwhile and for a while after. When
+/// none is pressed the next verb follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gather {
+    /// What is said.
+    pub prompt: Prompt,
+    /// Asked for the next document when a key is pressed.
+    pub action: String,
+    /// How long a key is waited for when all is said.
+    pub timeout_s: u16,
+}
+
+/// Something for the ear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Prompt {
+    /// A text.
+    Say(Say),
+    /// A sound file.
+    Play(Play),
 }
 
 /// What the caller hears when a call is not taken.
@@ -179,6 +211,10 @@ pub struct Dial {
     pub timeout_s: u16,
     /// Who is rung, all at once, at most ten; the first to answer is connected.
     pub nouns: Vec<Noun>,
+    /// The absolute URL that hears how each of them fares; nobody does if none.
+    pub leg_callback: Option<String>,
+    /// The absolute URL of a document for whoever answers, before they are connected.
+    pub leg_document: Option<String>,
 }
 
 /// When the leg that dials counts as answered.
@@ -202,6 +238,21 @@ pub enum Noun {
 impl From<Say> for Verb {
     fn from(say: Say) -> Self {
         Self::Say(say)
+    }
+}
+
+impl From<Prompt> for Verb {
+    fn from(prompt: Prompt) -> Self {
+        match prompt {
+            Prompt::Say(say) => Self::Say(say),
+            Prompt::Play(play) => Self::Play(play),
+        }
+    }
+}
+
+impl From<Gather> for Verb {
+    fn from(gather: Gather) -> Self {
+        Self::Gather(gather)
     }
 }
 

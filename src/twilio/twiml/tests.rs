@@ -27,6 +27,8 @@ fn the_document_for_a_call_is_written_as_twilios_own_libraries_do() {
             answer: AnswerOn::Bridge,
             timeout_s: 20,
             nouns: vec![Noun::Client("agent".to_owned()), Noun::Number("+15005550123".to_owned())],
+            leg_callback: None,
+            leg_document: None,
         });
     let expected = [
         r#"<?xml version="1.0" encoding="UTF-8"?><Response>"#,
@@ -58,6 +60,42 @@ fn the_small_verbs_are_written_as_twilio_expects() {
     }
     let empty = r#"<?xml version="1.0" encoding="UTF-8"?><Response/>"#;
     assert_eq!(Response::new().to_xml(), empty);
+}
+
+#[test]
+fn a_question_says_its_words_and_takes_any_one_key() {
+    let public = PublicUrl::parse("https://h").unwrap();
+    let play = Play { url: "https://h/a.wav".to_owned() };
+    let gather = Gather {
+        prompt: Prompt::Play(play.clone()),
+        action: public.callback("/c"),
+        timeout_s: 3,
+    };
+    let xml = Response::new().then(gather).then(Prompt::Play(play)).to_xml();
+    let expected = [
+        r#"<Response><Gather action="https://h/c#rc=5&amp;rp=all" finishOnKey="" input="dtmf" "#,
+        r#"method="POST" numDigits="1" timeout="3"><Play>https://h/a.wav</Play></Gather>"#,
+        "<Play>https://h/a.wav</Play></Response>",
+    ];
+    assert!(xml.ends_with(&expected.concat()), "{xml}");
+}
+
+#[test]
+fn each_leg_that_is_dialled_tells_how_it_fares_and_may_have_a_document() {
+    let dial = Dial {
+        caller_id: None,
+        answer: AnswerOn::Dial,
+        timeout_s: 30,
+        nouns: vec![Noun::Number("+15005550123".to_owned())],
+        leg_callback: Some("https://h/s".to_owned()),
+        leg_document: Some("https://h/a".to_owned()),
+    };
+    let expected = [
+        r#"<Number method="POST" url="https://h/a" statusCallback="https://h/s" "#,
+        r#"statusCallbackEvent="initiated ringing answered completed" "#,
+        r#"statusCallbackMethod="POST">+15005550123</Number>"#,
+    ];
+    assert!(Response::new().then(dial).to_xml().contains(&expected.concat()));
 }
 
 #[test]

@@ -10,7 +10,8 @@ use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 use quick_xml::name::QName;
 
 use super::{
-    AnswerOn, Dial, Noun, Recording, RejectReason, Response, Say, Start, Stream, StreamTracks, Verb,
+    AnswerOn, Dial, Gather, Noun, Play, Prompt, Recording, RejectReason, Response, Say, Start,
+    Stream, StreamTracks, Verb,
 };
 
 impl Response {
@@ -44,6 +45,8 @@ impl Document {
     fn verb(&mut self, verb: &Verb) -> io::Result<()> {
         match verb {
             Verb::Say(say) => self.say(say),
+            Verb::Play(play) => self.play(play),
+            Verb::Gather(gather) => self.gather(gather),
             Verb::Start(start) => {
                 self.element("Start", Vec::new(), false, |document| match start {
                     Start::Stream(stream) => document.stream(stream),
@@ -71,6 +74,26 @@ impl Document {
             attributes.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
         let attributes = given.map(|(name, value)| (name, value.into())).collect();
         self.text("Say", attributes, &say.text)
+    }
+
+    fn play(&mut self, play: &Play) -> io::Result<()> {
+        self.text("Play", Vec::new(), &play.url)
+    }
+
+    fn gather(&mut self, gather: &Gather) -> io::Result<()> {
+        let attributes = vec![
+            ("action", gather.action.as_str().into()),
+            // Any key counts, "#" too.
+            ("finishOnKey", "".into()),
+            ("input", "dtmf".into()),
+            ("method", "POST".into()),
+            ("numDigits", "1".into()),
+            ("timeout", gather.timeout_s.to_string().into()),
+        ];
+        self.element("Gather", attributes, false, |document| match &gather.prompt {
+            Prompt::Say(say) => document.say(say),
+            Prompt::Play(play) => document.play(play),
+        })
     }
 
     fn stream(&mut self, stream: &Stream) -> io::Result<()> {
@@ -119,8 +142,8 @@ impl Document {
         attributes.push(("timeout", dial.timeout_s.to_string().into()));
         self.element("Dial", attributes, dial.nouns.is_empty(), |document| {
             dial.nouns.iter().try_for_each(|noun| match noun {
-                Noun::Number(number) => document.text("Number", Vec::new(), number),
-                Noun::Client(identity) => document.text("Client", Vec::new(), identity),
+                Noun::Number(number) => document.text("Number", leg(dial), number),
+                Noun::Client(identity) => document.text("Client", leg(dial), identity),
             })
         })
     }
@@ -162,6 +185,22 @@ impl Document {
         content(self)?;
         self.xml.write_event(Event::End(BytesEnd::new(name)))
     }
+}
+
+/// What is to be told and asked of each leg that is dialled.
+fn leg(dial: &Dial) -> Attributes<'_> {
+    let mut attributes = Attributes::new();
+    if let Some(url) = &dial.leg_document {
+        attributes.extend([("method", "POST".into()), ("url", url.into())]);
+    }
+    if let Some(url) = &dial.leg_callback {
+        attributes.extend([
+            ("statusCallback", url.into()),
+            ("statusCallbackEvent", "initiated ringing answered completed".into()),
+            ("statusCallbackMethod", "POST".into()),
+        ]);
+    }
+    attributes
 }
 
 /// Escapes an attribute's value. A reader turns bare line ends and tabs into blanks there, so

@@ -1,11 +1,12 @@
 //! What Twilio tells of calls, streams and recordings: in any order, any number of times.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
 use super::gate::{Signed, Turned, check_account};
 use super::voice::new_call;
 use super::{DoorState, Inside, LEDGER_PATIENCE, ask_for_copy};
+use crate::calling;
 use crate::domain::CallSid;
 use crate::store::{CloudUpdate, StatusUpdate, StoreError};
 use crate::twilio::webhook::{
@@ -15,6 +16,7 @@ use crate::twilio::webhook::{
 /// Answers `POST /twilio/status`.
 pub(super) async fn call_status(
     State(state): State<DoorState>,
+    RawQuery(query): RawQuery,
     Signed { form, gatekeeper }: Signed,
 ) -> Result<StatusCode, Turned> {
     let news = CallStatusCallback::from_form(&form)?;
@@ -33,13 +35,23 @@ pub(super) async fn call_status(
             boot.since_boot = boot.since_boot.saturating_sub(late);
         }
     }
+    if let Some(order) = calling::order_of(query.as_deref()) {
+        soon(inside.store.order_placed(order, sid.clone())).await?;
+    }
     let duration_s = news.duration_s.and_then(|seconds| u32::try_from(seconds).ok());
     let update = StatusUpdate { call, end, ended_at: None, duration_s, now };
     let outcome = soon(inside.store.call_status(update)).await?;
     if outcome.changed {
         let word = news.status.as_str();
-        let event = if outcome.ended || was_live { "call.ended" } else { "call.status" };
-        tracing::info!(call.sid = %sid, event, call_status = word, "{sid} is {word}");
+        match &news.parent_call_sid {
+            Some(parent) => {
+                tracing::info!(call.sid = %parent, event = "call.leg", call_status = word, "{sid}, a leg of {parent}, is {word}");
+            }
+            None => {
+                let event = if outcome.ended || was_live { "call.ended" } else { "call.status" };
+                tracing::info!(call.sid = %sid, event, call_status = word, "{sid} is {word}");
+            }
+        }
     }
     Ok(StatusCode::NO_CONTENT)
 }

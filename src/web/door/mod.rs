@@ -2,12 +2,15 @@
 //!
 //! Invariants: every route checks Twilio's signature before anything else is done; a voice webhook
 //! is answered within little more than two seconds, with a document that announces, records in
-//! the cloud and connects, however sick the ledger is; a callback that cannot be written down is
+//! the cloud and connects, however sick the ledger is; nothing is recorded that was not announced,
+//! and a call rather goes on unrecorded; a callback that cannot be written down is
 //! refused with 503, so that Twilio sends it again.
 //!
 //! Not here: what a document looks like (twilio's), where sound goes (capture's).
 
+mod announcement;
 mod callbacks;
+mod documents;
 mod gate;
 mod round_trip;
 mod stream;
@@ -22,6 +25,8 @@ use axum::routing::{get, post};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::announcement::{Announcement, BadSound, Sound};
+
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -29,6 +34,15 @@ use crate::domain::{AccountSid, CallSid};
 use crate::store::Store;
 use crate::twilio::door::{Door, PublicUrl};
 use crate::twilio::round_trip::{MEDIA_STREAM, ROUND_TRIP};
+
+/// Where a call asks what to do.
+const VOICE: &str = "/twilio/voice";
+
+/// Where is told how a call goes.
+const STATUS: &str = "/twilio/status";
+
+/// The name of the `<Parameter>` that carries a stream's one-time token.
+const TOKEN_PARAMETER: &str = "token";
 
 /// The largest form that is read.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -39,10 +53,10 @@ pub(super) const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 /// How calls are answered.
 #[derive(Debug, Clone)]
 pub struct Answering {
-    /// Said before anything is recorded; empty says nothing.
-    pub announcement: String,
-    /// The language it is said in.
-    pub language: Option<String>,
+    /// Told before anything is recorded.
+    pub announcement: Announcement,
+    /// With this key somebody says that they are not to be recorded; none asks nobody.
+    pub decline_key: Option<char>,
     /// The number shown when the office rings out.
     pub caller_id: Option<String>,
     /// The agent's browser.
@@ -113,8 +127,11 @@ pub struct DoorState {
 /// Makes the router of Twilio's listener.
 pub fn router(state: DoorState) -> Router {
     Router::new()
-        .route("/twilio/voice", post(voice::voice))
-        .route("/twilio/status", post(callbacks::call_status))
+        .route(VOICE, post(voice::voice))
+        .route(documents::CONSENT, post(voice::consent))
+        .route(documents::LEG, post(voice::leg))
+        .route(&format!("{}{{name}}", announcement::SOUNDS), get(announcement::sound))
+        .route(STATUS, post(callbacks::call_status))
         .route("/twilio/stream-status", post(callbacks::stream_status))
         .route("/twilio/recording-status", post(callbacks::recording_status))
         .route(MEDIA_STREAM, get(stream::media_stream))

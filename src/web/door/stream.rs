@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
 use super::gate::{Turned, check_upgrade};
-use super::voice::{TOKEN_PARAMETER, token_hash};
-use super::{DoorState, Gatekeeper, Inside, LEDGER_PATIENCE, ask_for_copy};
+use super::voice::token_hash;
+use super::{DoorState, Gatekeeper, Inside, LEDGER_PATIENCE, TOKEN_PARAMETER, ask_for_copy};
 use crate::capture::{Frame, StreamLink, StreamOpening};
 use crate::domain::{CallSid, PartyMap};
 use crate::store::{NewCall, TokenVerdict};
@@ -175,8 +175,9 @@ impl Line {
         if start.account_sid != self.gatekeeper.account_sid {
             return Err(hangup(close_code::POLICY, "not our account"));
         }
+        let call = self.call_of(&start.call_sid).await?;
         // Whatever becomes of the stream, Twilio's copy is wanted, all the more if nothing does.
-        ask_for_copy(&self.state, &start.call_sid);
+        ask_for_copy(&self.state, &call.call_sid);
         if !start.format.is_mulaw() {
             tracing::error!(
                 event = "stream.failed",
@@ -190,8 +191,7 @@ impl Line {
                 "only audio/x-mulaw, 8000 Hz, mono is read",
             ));
         }
-        let verified = self.check_token(start).await?;
-        let call = self.call_of(&start.call_sid).await;
+        let verified = self.check_token(start, &call.call_sid).await?;
         let parties = PartyMap::new(call.direction, call.origin, false);
         let stream_sid = start.stream_sid.clone();
         let opening = StreamOpening { call, stream_sid, verified, parties };
@@ -202,8 +202,7 @@ impl Line {
     }
 
     /// Says whether the stream proved itself by its token. The signature was right already.
-    async fn check_token(&mut self, start: &Start) -> Result<bool, Hangup> {
-        let sid = &start.call_sid;
+    async fn check_token(&mut self, start: &Start, sid: &CallSid) -> Result<bool, Hangup> {
         let Some(token) = start.parameters.get(TOKEN_PARAMETER) else {
             tracing::warn!(
                 event = "stream.unverified",
@@ -234,19 +233,25 @@ impl Line {
         }
     }
 
-    /// What is known of the call: its row, or else what the stream itself can say.
-    async fn call_of(&mut self, call_sid: &CallSid) -> NewCall {
+    /// What is known of the call: its row, or else what the stream itself can say. Of somebody who
+    /// said no, no sound is taken.
+    async fn call_of(&mut self, call_sid: &CallSid) -> Result<NewCall, Hangup> {
         let asked = tokio::time::timeout(LEDGER_PATIENCE, self.inside.store.call(call_sid)).await;
         let unknown = NewCall::unknown(call_sid.clone(), self.state.clock.reading());
         match asked {
-            Ok(Ok(Some(detail))) => NewCall {
+            Ok(Ok(Some(detail))) if detail.call.declined_at.is_some() => {
+                Err(hangup(close_code::POLICY, "this call is not to be recorded"))
+            }
+            Ok(Ok(Some(detail))) => Ok(NewCall {
+                // A stream of one of its legs is the call's.
+                call_sid: detail.call.call_sid,
                 direction: detail.call.direction,
                 origin: detail.call.origin,
                 from_number: detail.call.from_number,
                 to_number: detail.call.to_number,
                 ..unknown
-            },
-            _ => unknown,
+            }),
+            _ => Ok(unknown),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a call is answered with.
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -9,25 +9,20 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 
+use super::announcement::Announcement;
+use super::documents::{self, Caller, Recorded};
 use super::gate::{Signed, Turned, check_account};
-use super::{Answering, CloudCopy, DoorState, Gatekeeper, LEDGER_PATIENCE};
-use crate::domain::{CallSid, Origin, last_four};
-use crate::store::NewCall;
-use crate::twilio::twiml::{
-    AnswerOn, Dial, Noun, Recording, Response as Document, Say, Stream, StreamTracks, TwimlError,
-    Verb,
-};
+use super::{Answering, CloudCopy, DoorState, Gatekeeper, Inside, LEDGER_PATIENCE};
+use crate::calling;
+use crate::domain::{CallSid, last_four};
+use crate::store::{Given, NewCall, StoreError};
+use crate::twilio::twiml::Response as Document;
 use crate::twilio::webhook::VoiceRequest;
-
-/// The name of the `<Parameter>` that carries a stream's one-time token.
-pub(super) const TOKEN_PARAMETER: &str = "token";
-
-/// How long the agent is rung.
-const RING_S: u16 = 30;
 
 /// Answers `POST /twilio/voice`.
 pub(super) async fn voice(
     State(state): State<DoorState>,
+    RawQuery(query): RawQuery,
     signed: Signed,
 ) -> Result<Response, Turned> {
     let Signed { form, gatekeeper } = signed;
@@ -39,70 +34,175 @@ pub(super) async fn voice(
         call.sid = %sid, event = "call.started", direction = %request.direction(), origin = %request.origin(),
         "{sid} asks what to do ({} from {from})", request.direction()
     );
-    let token = announce(&state, &request).await;
+    let order = calling::order_of(query.as_deref());
+    Ok(answer(&state, &gatekeeper, &request, order).await)
+}
+
+/// Answers `POST /twilio/consent`: a key was pressed while the announcement was told.
+pub(super) async fn consent(
+    State(state): State<DoorState>,
+    Signed { form, gatekeeper }: Signed,
+) -> Result<Response, Turned> {
+    let request = VoiceRequest::from_form(&form)?;
+    check_account(&gatekeeper, &request.account_sid)?;
     let answering = state.settings.borrow().answering.clone();
-    let asked = see_to_copy(&state, &answering, sid, token.is_some());
-    let document = document(&answering, &gatekeeper, &request, (token.as_deref(), asked));
-    Ok(([(header::CONTENT_TYPE, "text/xml")], document.to_xml()).into_response())
+    let sid = &request.call_sid;
+    let pressed = form.get("Digits").unwrap_or_default();
+    let key = answering.decline_key.map(String::from);
+    if key.as_deref() != Some(pressed) {
+        // Another key says nothing: all is told and asked once more.
+        return Ok(answer(&state, &gatekeeper, &request, None).await);
+    }
+    tracing::info!(call.sid = %sid, event = "call.declined", "{sid} is connected and not recorded: whoever calls has said so");
+    if let Some(inside) = &state.inside {
+        let declined = inside.store.declined(new_call(&state, &request, false));
+        let told = in_time(declined).await;
+        if let Err(why) = told {
+            tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is not recorded, and the ledger does not say that it was asked not to be: {why}");
+        }
+    }
+    let caller = caller(&request);
+    Ok(twiml(&documents::declined(&answering, &gatekeeper.public_url, caller)))
 }
 
-/// Whether the document has to ask for Twilio's copy, or somebody else does.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum CopyBy {
-    Document,
-    Other,
+/// Answers `POST /twilio/leg`: somebody whom the agent's browser dialled is told before they are
+/// connected.
+pub(super) async fn leg(
+    State(state): State<DoorState>,
+    Signed { form, gatekeeper }: Signed,
+) -> Result<Response, Turned> {
+    let request = VoiceRequest::from_form(&form)?;
+    check_account(&gatekeeper, &request.account_sid)?;
+    let answering = state.settings.borrow().answering.clone();
+    if let (Some(inside), Some(stamp)) = (&state.inside, answering.announcement.stamp()) {
+        let sid = &request.call_sid;
+        let call = new_call(&state, &request, true);
+        let given = Given { stamp: Some(stamp), ..Given::default() };
+        if let Err(why) = in_time(inside.store.announce_call(call, given)).await {
+            tracing::error!(call.sid = %sid, event = "call.degraded", "the announcement to {sid} is not in the ledger: {why}");
+        }
+    }
+    Ok(twiml(&documents::leg(&answering, &gatekeeper.public_url)))
 }
 
-/// Sees to Twilio's copy of the call. Over REST it begins when the announcement, if any, has been
-/// said, and the stream, which follows that in the document, is how we know. Without a stream of
-/// which to hear, and without a ledger that could say what was asked already, the document itself
-/// has to ask.
+/// Says what a call is to do, once it is written down as well as can be.
+async fn answer(
+    state: &DoorState,
+    gatekeeper: &Gatekeeper,
+    request: &VoiceRequest,
+    order: Option<String>,
+) -> Response {
+    let answering = state.settings.borrow().answering.clone();
+    let sid = &request.call_sid;
+    let records = documents::may_record(&answering, request.origin());
+    if !records {
+        let why = match answering.announcement {
+            Announcement::Unable => "its announcement cannot be told",
+            _ => "whom a browser dials cannot be asked first",
+        };
+        tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is connected and not recorded: {why}");
+    }
+    let token = announce(state, request, (&answering, records), order).await;
+    let at_twilio = records && see_to_copy(state, &answering, sid, token.is_some());
+    let caller = caller(request);
+    if documents::nouns(&answering, caller).is_empty() {
+        tracing::error!(
+            call.sid = %sid, event = "call.degraded",
+            "{sid} cannot be connected to anybody: set twilio.agent_number or twilio.agent_identity"
+        );
+    }
+    let public_url = &gatekeeper.public_url;
+    let recorded = Recorded { token: token.as_deref(), at_twilio };
+    let document =
+        documents::first(&answering, public_url, caller, recorded).unwrap_or_else(|error| {
+            tracing::error!(call.sid = %sid, error = %error, "no stream can be asked for: check server.public_url");
+            documents::declined(&answering, public_url, caller)
+        });
+    twiml(&document)
+}
+
+fn twiml(document: &Document) -> Response {
+    ([(header::CONTENT_TYPE, "text/xml")], document.to_xml()).into_response()
+}
+
+fn caller(request: &VoiceRequest) -> Caller<'_> {
+    Caller { origin: request.origin(), to: &request.to }
+}
+
+/// Sees to Twilio's copy of the call, and says whether the document has to ask for it. Over REST it
+/// begins when the announcement, if any, has been said, and the stream, which follows that in the
+/// document, is how we know. Without a stream of which to hear, and without a ledger that could say
+/// what was asked already, the document itself has to ask.
 fn see_to_copy(
     state: &DoorState,
     answering: &Answering,
     sid: &CallSid,
     has_stream: bool,
-) -> CopyBy {
+) -> bool {
     let starter = state.inside.as_ref().and_then(|inside| inside.starter.as_ref());
-    let silent = answering.announcement.trim().is_empty();
     match (answering.cloud_copy, starter) {
-        (CloudCopy::Off, _) => CopyBy::Other,
+        (CloudCopy::Off, _) => false,
         (CloudCopy::Rest, Some(starter)) if has_stream => {
-            if silent {
+            if answering.announcement == Announcement::Nothing {
                 starter.begin(sid);
             }
-            CopyBy::Other
+            false
         }
-        (CloudCopy::Rest | CloudCopy::Twiml, _) => CopyBy::Document,
+        (CloudCopy::Rest | CloudCopy::Twiml, _) => true,
     }
 }
 
-/// Writes the call down and gives out the token of its stream; none when the call is answered
-/// without a stream.
-async fn announce(state: &DoorState, request: &VoiceRequest) -> Option<String> {
+/// Writes the call down, with what it is told, and gives out the token of its stream; none when the
+/// call is answered without a stream.
+async fn announce(
+    state: &DoorState,
+    request: &VoiceRequest,
+    (answering, records): (&Answering, bool),
+    order: Option<String>,
+) -> Option<String> {
     let sid = &request.call_sid;
     let Some(inside) = &state.inside else {
         tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is answered and recorded at Twilio only: the data folder cannot be used");
         return None;
     };
     let room = inside.recorder.has_room();
-    if !room {
+    if !room && records {
         tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is recorded at Twilio only: server.max_calls calls are live");
     }
-    let token = room.then(new_token).flatten();
+    let token = (room && records).then(new_token).flatten();
     let call = new_call(state, request, token.is_some());
-    let hash = token.as_deref().map(token_hash);
-    let written = tokio::time::timeout(LEDGER_PATIENCE, inside.store.announce_call(call, hash));
-    match written.await {
-        Ok(Ok(_)) => token,
-        Ok(Err(error)) => {
-            tracing::error!(call.sid = %sid, event = "call.degraded", error = %error, "{sid} is answered and recorded at Twilio only: the ledger does not take it");
+    let given = Given {
+        token_hash: token.as_deref().map(token_hash),
+        stamp: answering.announcement.stamp().filter(|_| records),
+    };
+    match in_time(write_down(inside, call, given, order)).await {
+        Ok(()) => token,
+        Err(why) => {
+            tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is answered and recorded at Twilio only: {why}");
             None
         }
-        Err(_elapsed) => {
-            tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is answered and recorded at Twilio only: the ledger did not answer within {LEDGER_PATIENCE:?}");
-            None
-        }
+    }
+}
+
+/// Writes a call down that asks what to do, under the order it is of if there is one.
+async fn write_down(
+    inside: &Inside,
+    call: NewCall,
+    given: Given,
+    order: Option<String>,
+) -> Result<(), StoreError> {
+    if let Some(order) = order {
+        inside.store.order_placed(order, call.call_sid.clone()).await?;
+    }
+    inside.store.announce_call(call, given).await.map(drop)
+}
+
+/// Waits for the ledger, but not so long that Twilio gives up; says what stood in the way.
+async fn in_time<T>(change: impl Future<Output = Result<T, StoreError>>) -> Result<T, String> {
+    match tokio::time::timeout(LEDGER_PATIENCE, change).await {
+        Ok(Ok(out)) => Ok(out),
+        Ok(Err(error)) => Err(format!("the ledger does not take it ({error})")),
+        Err(_elapsed) => Err(format!("the ledger did not answer within {LEDGER_PATIENCE:?}")),
     }
 }
 
@@ -134,70 +234,4 @@ fn new_token() -> Option<String> {
 /// What the ledger keeps of a token.
 pub(super) fn token_hash(token: &str) -> String {
     format!("{:x}", Sha256::digest(token.as_bytes()))
-}
-
-/// Announces, begins to record, connects: in this order, in every document.
-fn document(
-    answering: &Answering,
-    gatekeeper: &Gatekeeper,
-    request: &VoiceRequest,
-    (token, copy_by): (Option<&str>, CopyBy),
-) -> Document {
-    let public_url = &gatekeeper.public_url;
-    let mut document = Document::new();
-    if !answering.announcement.trim().is_empty() {
-        document = document.then(Say {
-            text: answering.announcement.clone(),
-            language: answering.language.clone(),
-            voice: None,
-        });
-    }
-    if let Some(token) = token {
-        match stream(gatekeeper, token) {
-            Ok(stream) => document = document.then(stream),
-            Err(error) => {
-                tracing::error!(call.sid = %request.call_sid, error = %error, "no stream can be asked for: check server.public_url");
-            }
-        }
-    }
-    if copy_by == CopyBy::Document {
-        let status_callback = Some(public_url.callback("/twilio/recording-status"));
-        document = document.then(Recording { status_callback });
-    }
-    connect(answering, request, document)
-}
-
-fn stream(gatekeeper: &Gatekeeper, token: &str) -> Result<Stream, TwimlError> {
-    let public_url = &gatekeeper.public_url;
-    Stream::new(
-        &public_url.websocket("/twilio/media-stream"),
-        "fieldtape",
-        StreamTracks::Both,
-        &public_url.callback("/twilio/stream-status"),
-    )?
-    .with_parameter(TOKEN_PARAMETER, token)
-}
-
-fn connect(answering: &Answering, request: &VoiceRequest, document: Document) -> Document {
-    let (nouns, caller_id) = match request.origin() {
-        // The agent's browser has said whom to ring.
-        Origin::Client if request.to.is_empty() => (Vec::new(), None),
-        Origin::Client => (vec![Noun::Number(request.to.clone())], answering.caller_id.clone()),
-        Origin::Number | Origin::Rest => {
-            let client = answering.agent_identity.clone().map(Noun::Client);
-            let number = answering.agent_number.clone().map(Noun::Number);
-            (client.into_iter().chain(number).collect(), None)
-        }
-    };
-    if nouns.is_empty() {
-        tracing::error!(
-            call.sid = %request.call_sid, event = "call.degraded",
-            "{} cannot be connected to anybody: set twilio.agent_number or twilio.agent_identity", request.call_sid
-        );
-        let sorry = "Nobody can be reached at this number yet. Please call again later.".to_owned();
-        return document
-            .then(Say { text: sorry, language: Some("en-US".to_owned()), voice: None })
-            .then(Verb::Hangup);
-    }
-    document.then(Dial { caller_id, answer: AnswerOn::Dial, timeout_s: RING_S, nouns })
 }

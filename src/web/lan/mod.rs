@@ -10,6 +10,7 @@
 mod account;
 mod api;
 mod assets;
+mod calling;
 mod degraded;
 mod frame;
 mod gate;
@@ -44,6 +45,7 @@ pub use self::gate::Gate;
 use self::problem::Problem;
 use self::routes::Routes;
 use crate::access::{Access, Actor};
+use crate::calling::Dialler;
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Role};
 use crate::health::Health;
@@ -79,6 +81,8 @@ pub struct LanState {
     pub due: Due,
     /// The link to the outside, where something needs it.
     pub link: Option<Link>,
+    /// What rings numbers; none while Twilio's account is not set.
+    pub dialler: Option<Dialler>,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
     /// The box's own microphone, if the agent is heard by it.
@@ -139,6 +143,7 @@ fn api_routes() -> Routes {
     use Role::{Admin, Operator};
     Routes::default()
         .seen("/api/v1/calls", api::calls)
+        .changed_by(Operator, "/api/v1/calls", calling::order)
         .seen("/api/v1/calls/{call_sid}", api::call)
         .seen("/api/v1/calls/{call_sid}/transcript", api::transcript)
         .seen("/api/v1/calls/{call_sid}/audio/{name}", sound::audio)
@@ -166,6 +171,7 @@ fn page_routes() -> Routes {
     use Role::{Operator, Viewer};
     Routes::default()
         .seen("/", pages::list)
+        .changed_by(Operator, "/calls", calling::order_by_form)
         .seen("/calls/{call_sid}", pages::call)
         .changed_by(Operator, "/calls/{call_sid}/retry", pages::retry)
         .changed_by(Operator, "/calls/{call_sid}/swap", pages::swap)

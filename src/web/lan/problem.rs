@@ -98,6 +98,11 @@ impl Problem {
         Self::new("not-acceptable", status, "That cannot be taken", detail)
     }
 
+    /// A call that Twilio did not take, or that did not get there.
+    pub(super) fn not_rung(detail: String) -> Self {
+        Self::new("not-rung", StatusCode::BAD_GATEWAY, "Nobody was rung", detail)
+    }
+
     /// A body that is longer than anything that is sent here.
     pub(super) fn too_large() -> Self {
         let detail = "the body is longer than anything that is sent here".to_owned();

@@ -1,5 +1,6 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
+mod legs;
 mod microphone;
 mod queue;
 
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::legs::{Announcement, Leg};
 pub(super) use self::microphone::Microphone;
 pub(super) use self::queue::{AllQueued, Queue, Run};
 
@@ -42,6 +44,8 @@ pub(super) struct Call {
     direction: &'static str,
     from: String,
     to: String,
+    /// Twilio's word for how far it is.
+    call_status: String,
     created_at: String,
     started_at: Option<String>,
     ended_at: Option<String>,
@@ -60,6 +64,12 @@ pub(super) struct Call {
     next_attempt_at: Option<String>,
     /// Whether a person exchanged the two.
     parties_swapped: bool,
+    /// When somebody said that they are not to be recorded.
+    declined_at: Option<String>,
+    /// What people were told before they were recorded.
+    announcements: Vec<Announcement>,
+    /// Whom it was put through to.
+    legs: Vec<Leg>,
     tracks: Vec<Track>,
     cloud_recordings: Vec<CloudRecording>,
     /// `null`: no stage of this version makes one.
@@ -109,13 +119,25 @@ impl Call {
     /// Takes a call, and why transcripts are held back if they are.
     pub(super) fn new(detail: CallDetail, held: Option<String>) -> Self {
         let waiting_reason = held.filter(|_| detail.awaits_its_transcript());
-        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings } = detail;
+        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings, legs, announcements } =
+            detail;
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
         let cloud_recordings =
             cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
-        Self { waiting_reason, tracks, cloud_recordings, ..Self::bare(call) }
+        let legs = legs.iter().map(Leg::from).collect();
+        let started_at = call.started_at;
+        let announcements =
+            announcements.iter().map(|row| Announcement::new(row, started_at)).collect();
+        Self {
+            waiting_reason,
+            tracks,
+            cloud_recordings,
+            legs,
+            announcements,
+            ..Self::bare(call)
+        }
     }
 
     fn bare(call: store::Call) -> Self {
@@ -124,6 +146,7 @@ impl Call {
             direction: call.direction.as_str(),
             from: call.from_number,
             to: call.to_number,
+            call_status: call.call_status,
             created_at: rfc3339(call.created_at),
             started_at: call.started_at.map(rfc3339),
             ended_at: call.ended_at.map(rfc3339),
@@ -140,6 +163,9 @@ impl Call {
             waiting_reason: None,
             next_attempt_at: call.next_attempt_at.map(rfc3339),
             parties_swapped: call.parties_swapped,
+            declined_at: call.declined_at.map(rfc3339),
+            announcements: Vec::new(),
+            legs: Vec::new(),
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
             summary: (),
