@@ -97,6 +97,7 @@ impl Daemon {
             faults: Faults::none(1),
             clock: Arc::new(SystemClock),
             cloud: None,
+            presses: None,
         })
     }
 

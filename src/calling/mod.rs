@@ -12,6 +12,3 @@ mod number;
 
 pub use dialler::{Dialler, DiallerOptions, NotRung, order_of};
 pub use number::{BadCountry, BadNumber, Country, Number};
-
-#[cfg(test)]
-mod tests;

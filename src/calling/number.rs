@@ -23,8 +23,8 @@ const SHORT_DIGITS_MAX: usize = 6;
 
 /// Help, wherever somebody is who knows one of them.
 const EMERGENCY: [&str; 22] = [
-    "000", "08", "100", "101", "102", "103", "104", "108", "110", "111", "112", "113", "115", "117",
-    "118", "119", "133", "144", "190", "911", "988", "999",
+    "000", "08", "100", "101", "102", "103", "104", "108", "110", "111", "112", "113", "115",
+    "117", "118", "119", "133", "144", "190", "911", "988", "999",
 ];
 
 /// A telephone number, `+` and digits.
@@ -91,7 +91,10 @@ impl Number {
             return Err(BadNumber::None);
         }
         let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        if is_short(&digits) {
+        if digits.is_empty() {
+            return Err(BadNumber::None);
+        }
+        if is_short(&digits) || is_help_abroad(text, &digits) {
             return Err(BadNumber::Short { digits });
         }
         let parsed = phonenumber::parse(Some(country.0), text).map_err(|error| match error {
@@ -134,8 +137,16 @@ impl fmt::Display for Country {
 }
 
 fn is_short(digits: &str) -> bool {
-    digits.len() <= SHORT_DIGITS_MAX && (digits.len() <= 3 || digits.starts_with('1'))
-        || EMERGENCY.contains(&digits)
+    let is_service = digits.starts_with('1') && digits.len() <= SHORT_DIGITS_MAX;
+    digits.len() <= 3 || is_service || EMERGENCY.contains(&digits)
+}
+
+/// Says whether a number written with its country is a call for help.
+fn is_help_abroad(text: &str, digits: &str) -> bool {
+    let ends = |help: &&str| digits.ends_with(*help);
+    text.starts_with('+')
+        && digits.len() <= SHORT_DIGITS_MAX
+        && EMERGENCY.iter().any(|help| ends(&help))
 }
 
 /// Says whether a number is as long as those of its country and begins as they do.
@@ -180,7 +191,16 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_told_and_why() {
-        for text in ["", "  ", "anna", "client:anna", "+", "()", "5125550123; +19005550123", &"1".repeat(65)] {
+        for text in [
+            "",
+            "  ",
+            "anna",
+            "client:anna",
+            "+",
+            "()",
+            "5125550123; +19005550123",
+            &"1".repeat(65),
+        ] {
             assert_eq!(read(text, "US"), Err(BadNumber::None), "{text}");
         }
         for text in ["+1 512 555 01", "512 555 012345", "+1 112 555 0123", "+49 1"] {
@@ -195,8 +215,16 @@ mod tests {
     #[test]
     fn help_is_not_called_from_here() {
         for (text, country) in [
-            ("911", "US"), ("9-1-1", "US"), ("+1 911", "US"), ("112", "DE"), ("110", "DE"),
-            ("999", "GB"), ("000", "AU"), ("+49 112", "US"), ("116117", "DE"), ("411", "US"),
+            ("911", "US"),
+            ("9-1-1", "US"),
+            ("+1 911", "US"),
+            ("112", "DE"),
+            ("110", "DE"),
+            ("999", "GB"),
+            ("000", "AU"),
+            ("+49 112", "US"),
+            ("116117", "DE"),
+            ("411", "US"),
         ] {
             let refused = read(text, country).unwrap_err();
             assert!(matches!(refused, BadNumber::Short { .. }), "{text}: {refused}");

@@ -51,6 +51,9 @@ pub(super) struct Args {
     /// How fast the call's own time goes
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     speed: f64,
+    /// Press this key of the telephone while a question is told
+    #[arg(long, value_name = "KEY")]
+    press: Option<char>,
     /// The share of frames that are lost, 0 to 1
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     drop: f64,
@@ -115,6 +118,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
         faults,
         clock: Arc::new(SystemClock),
         cloud: None,
+        presses: args.press,
     };
     block_on(async {
         let api = Api::open(&args.api, &mut options).await?;

@@ -8,9 +8,7 @@ use super::agent;
 use super::consent::consent;
 use super::merge::Merged;
 use super::outside::{archive, twilio};
-use super::{
-    Config, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
-};
+use super::{Config, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units};
 use crate::domain::RateHz;
 use crate::models::{Language, Mirror, english_only, model_dirs};
 use crate::twilio::door::PublicUrl;

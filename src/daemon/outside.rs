@@ -78,7 +78,8 @@ impl Outside {
                 let link = Link::open(store.clone(), Arc::clone(clock), probe(&client))
                     .await
                     .context("the ledger cannot be read")?;
-                let caller = Client::new(credentials.clone(), account.clone(), WHILE_SOMEBODY_WAITS)?;
+                let caller =
+                    Client::new(credentials.clone(), account.clone(), WHILE_SOMEBODY_WAITS)?;
                 Some(Twilio { client, caller, link })
             }
             _ => None,

@@ -21,6 +21,6 @@ pub use kernel::{Kernel, temperature};
 pub use outside::{Kept, Reach, archive, backup, clock, is_example, link, public_url, twilio};
 pub use program::{SpeechTried, Wanted, daemon, model, speech};
 pub use setup::{
-    Account, Configuration, Secret, SecretPlace, Told, account, configuration, consent, credentials,
-    signatures,
+    Account, Configuration, Secret, SecretPlace, Told, account, configuration, consent,
+    credentials, signatures,
 };

@@ -123,9 +123,7 @@ pub fn consent(told: Told) -> Check {
             "set consent.announcement; in many places the law asks for it",
         ),
         Told::Notice => Check::ok(name, "callers are told before anything is recorded"),
-        Told::Question => {
-            Check::ok(name, "callers are told and asked before anything is recorded")
-        }
+        Told::Question => Check::ok(name, "callers are told and asked before anything is recorded"),
         Told::Unable => Check::fail(
             name,
             "no call is recorded: the announcement cannot be played",

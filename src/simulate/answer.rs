@@ -12,6 +12,10 @@ pub(super) struct Answer {
     pub(super) recording: Option<RecordingOrder>,
     /// Whom the call is put through to.
     pub(super) dialled: Vec<String>,
+    /// What is told how those fare.
+    pub(super) leg_callback: Option<String>,
+    /// What is asked when a key is pressed.
+    pub(super) on_key: Option<String>,
 }
 
 /// `<Start><Stream>`.
@@ -50,6 +54,14 @@ impl Answer {
             stream: started("Stream").map(StreamOrder::of),
             recording: started("Recording").map(RecordingOrder::of),
             dialled: dialled(root),
+            leg_callback: root
+                .descendants()
+                .filter(|node| node.has_tag_name("Number") || node.has_tag_name("Client"))
+                .find_map(|node| attribute(node, "statusCallback")),
+            on_key: root
+                .children()
+                .filter(|verb| verb.has_tag_name("Gather"))
+                .find_map(|gather| attribute(gather, "action")),
         })
     }
 }
@@ -127,7 +139,8 @@ mod tests {
     #[test]
     fn a_document_without_a_stream_is_an_answer_and_another_document_is_none() {
         let bare = Answer::parse("<Response><Hangup/></Response>").unwrap();
-        assert_eq!(bare, Answer { stream: None, recording: None, dialled: Vec::new() });
+        assert_eq!((bare.stream, bare.recording, bare.dialled.len()), (None, None, 0));
+        assert_eq!((bare.leg_callback, bare.on_key), (None, None));
         for other in ["", "<html/>", "\n<?xml version=\"1.0\"?><Response/>", "<Response>"] {
             assert!(matches!(Answer::parse(other), Err(Error::NotTwiml { .. })), "{other:?}");
         }

@@ -44,6 +44,10 @@ pub(super) struct Call {
     sound: Sound,
     stop: CancellationToken,
     line: Arc<Line>,
+    /// Asked what to do with the call.
+    voice_url: String,
+    /// Told how it goes.
+    status_url: String,
     caller: Caller,
     heard: Heard,
     report: Report,
@@ -81,7 +85,25 @@ impl Call {
         let line = Arc::new(line.map_err(Error::Client)?);
         let heard = Heard::new(sound.frames());
         let caller = Caller::new(&options);
-        Ok(Self { options, sound, stop, line, caller, heard, report, lingering: None })
+        let (mut voice_url, mut status_url) = (line.webhook(VOICE), line.callback(STATUS));
+        // One that was placed by request has addresses of its own.
+        let own = options.cloud.as_ref().and_then(|cloud| cloud.addresses(&options.call_sid));
+        if let Some(own) = own {
+            voice_url = own.voice;
+            status_url = own.status.unwrap_or(status_url);
+        }
+        Ok(Self {
+            options,
+            sound,
+            stop,
+            line,
+            voice_url,
+            status_url,
+            caller,
+            heard,
+            report,
+            lingering: None,
+        })
     }
 
     /// Lives the call.
@@ -93,13 +115,16 @@ impl Call {
             }
         }
         let answered = self.options.origin == Origin::Rest;
-        let answer = self.ask(if answered { "in-progress" } else { "ringing" }).await?;
+        let mut answer = self.ask(if answered { "in-progress" } else { "ringing" }).await?;
+        if let (Some(key), Some(url)) = (self.options.presses, answer.on_key.clone()) {
+            answer = self.press(key, url).await?;
+        }
         let pace = Pace { epoch: Instant::now(), speed: self.options.speed };
         self.show_answered(&answer);
         self.show_sound(pace);
         let mut opening = Vec::new();
         if answered {
-            opening.push(self.caller.progress(&self.line.callback(STATUS), "in-progress", None));
+            opening.push(self.caller.progress(&self.status_url, "in-progress", None));
         }
         let recording = self.begin_recording(answer.recording, &mut opening);
         let opening = self.hand_over(opening);
@@ -111,9 +136,19 @@ impl Call {
 
     /// Asks the appliance what to do with the call.
     async fn ask(&mut self, call_status: &str) -> Result<Answer, Error> {
-        let url = self.line.webhook(VOICE);
         let fields = self.caller.voice(call_status);
-        let letter = Letter { url, event: call_status.to_owned(), fields };
+        let url = self.voice_url.clone();
+        self.request(Letter { url, event: call_status.to_owned(), fields }).await
+    }
+
+    /// Presses a key while the appliance's question is told, and asks what to do then.
+    async fn press(&mut self, key: char, url: String) -> Result<Answer, Error> {
+        let mut fields = self.caller.voice("in-progress");
+        fields.push(("Digits".to_owned(), key.to_string()));
+        self.request(Letter { url, event: "key".to_owned(), fields }).await
+    }
+
+    async fn request(&mut self, letter: Letter) -> Result<Answer, Error> {
         let Delivery { webhook, outcome } = self.line.deliver(&letter).await;
         self.report.webhooks.push(webhook);
         match outcome {
@@ -175,7 +210,7 @@ impl Call {
 
     /// Tells how far the call has come.
     async fn progress(&mut self, status: &str, duration_s: Option<u64>) {
-        let letter = self.caller.progress(&self.line.callback(STATUS), status, duration_s);
+        let letter = self.caller.progress(&self.status_url, status, duration_s);
         let letters = self.hand_over(vec![letter]);
         self.tell_all(letters).await;
     }

@@ -10,6 +10,8 @@ pub(super) type Fields = Vec<(String, String)>;
 pub(super) struct Leg {
     pub(super) account_sid: String,
     pub(super) call_sid: String,
+    /// The leg that dialled it, if it is a child.
+    pub(super) parent_sid: Option<String>,
     pub(super) direction: String,
     pub(super) from: String,
     pub(super) to: String,
@@ -41,6 +43,7 @@ impl Leg {
             ("From", &self.from),
             ("To", &self.to),
         ]);
+        form.extend(self.parent_sid.iter().map(|sid| ("ParentCallSid".to_owned(), sid.clone())));
         if self.has_places {
             // Best effort at Twilio, which mostly means present and blank.
             for side in ["Called", "Caller", "From", "To"] {

@@ -62,6 +62,8 @@ pub struct Options {
     pub origin: Origin,
     /// How fast the call's own time goes, 1 being life.
     pub speed: f64,
+    /// The key that the caller presses while a question is told.
+    pub presses: Option<char>,
     /// What goes wrong on the way.
     pub faults: Faults,
     /// The time that callbacks tell.

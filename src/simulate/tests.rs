@@ -30,6 +30,7 @@ pub(super) fn options(appliance: &Appliance) -> Options {
         faults: Faults::none(1),
         clock: Arc::new(SystemClock),
         cloud: None,
+        presses: None,
     }
 }
 

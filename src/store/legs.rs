@@ -44,9 +44,11 @@ pub(super) fn upsert(
     parent: &CallSid,
 ) -> Result<bool, StoreError> {
     let stands: Option<String> = tx
-        .query_row("select call_status from legs where call_sid = ?1", [leg.call_sid.as_str()], |row| {
-            row.get(0)
-        })
+        .query_row(
+            "select call_status from legs where call_sid = ?1",
+            [leg.call_sid.as_str()],
+            |row| row.get(0),
+        )
         .optional()?;
     if stands.is_some_and(|stands| rank(&leg.call_status) <= rank(&stands)) {
         return Ok(false);

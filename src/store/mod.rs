@@ -47,8 +47,8 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
-pub use announced::{AnnouncementRow, Given, Stamp};
 pub use access::{Listed, SecretHash, SessionRow, TokenRow, UserRow};
+pub use announced::{AnnouncementRow, Given, Stamp};
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use clock::PutRight;
@@ -58,7 +58,7 @@ pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
 pub use kept::{PutBack, SignOfLife, put_back};
 pub use legs::LegRow;
-pub use orders::{Ordered, OrderRow, order_window};
+pub use orders::{OrderRow, Ordered, order_window};
 pub use outages::Outage;
 pub use outside::{
     Inventory, KeptFile, copy_ledger, first_call_at, inventory, ledger_damage, ledger_faults,

@@ -4,6 +4,18 @@ begin select raise(abort, 'the audit trail is append only'); end;
 CREATE TRIGGER audit_is_never_deleted before delete on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
+CREATE TABLE announcements (
+    call_id integer not null references calls (id) on delete cascade,
+    at_ms integer not null,                  -- when Twilio was told to tell it
+    place_ms integer not null,               -- where in the call: since the call's row
+    leg text not null,                       -- whose ear: Twilio's name of the leg
+    how text not null check (how in ('said', 'played')),
+    sha256 text not null,                    -- of the text, or of the sound file, in hex
+    language text,
+    voice text,
+    primary key (call_id, at_ms, leg)
+) strict, without rowid;
+
 CREATE TABLE api_tokens (
     id integer primary key,
     name text not null unique collate nocase,
@@ -64,7 +76,7 @@ CREATE TABLE calls (
     parties_swapped integer not null default 0 check (parties_swapped in (0, 1)),
     hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
     folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
-    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, -- 0: answered without a stream (too many calls)
+    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, declined_at_ms integer, -- 0: answered without a stream (too many calls)
     check ((duration_s is null) = (duration_source is null))
 ) strict;
 
@@ -123,10 +135,33 @@ CREATE TABLE heard_windows (
     primary key (call_id, path, from_sample)
 ) strict, without rowid;
 
+CREATE TABLE legs (
+    call_sid text primary key,               -- Twilio's name of this leg
+    parent_call_sid text not null,           -- the leg that dialled it
+    call_id integer references calls (id) on delete cascade, -- null until its call is known here
+    from_number text not null,
+    to_number text not null,
+    call_status text not null,               -- Twilio's word, never moved back
+    began_at_ms integer not null,            -- when it was first told of
+    answered_at_ms integer,
+    ended_at_ms integer,
+    duration_s integer                       -- Twilio's, once over
+) strict, without rowid;
+
 CREATE TABLE meta (
     key text primary key,                    -- 'min_reader': the oldest schema version whose program may open this file
     value text not null
 ) strict, without rowid;
+
+CREATE TABLE orders (
+    call_id integer primary key references calls (id) on delete cascade,
+    first_sid text not null unique,          -- what the call was called here before Twilio named it
+    order_key text not null unique,          -- what the addresses carry that Twilio was given with the order
+    fate text not null check (fate in ('asked', 'unanswered', 'placed', 'failed')), -- unanswered: not known whether it rang
+    asked_at_ms integer not null,
+    boot_id text,                            -- which boot boot_ms counts from
+    boot_ms integer not null                 -- since boot, at asked_at_ms
+) strict;
 
 CREATE TABLE outages (
     id integer primary key,
@@ -238,6 +273,12 @@ CREATE INDEX calls_unsure on calls (boot_id) where clock_synced = 0;
 CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
 
 CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
+
+CREATE INDEX legs_of_call on legs (call_id);
+
+CREATE INDEX legs_of_parent on legs (parent_call_sid) where call_id is null;
+
+CREATE INDEX orders_open on orders (call_id) where fate in ('asked', 'unanswered');
 
 CREATE INDEX outages_open on outages (id) where to_ms is null;
 

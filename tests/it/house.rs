@@ -11,6 +11,7 @@ const STAIR: &[&[&str]] = &[
     &["store"],
     &["pipeline"],
     &[
+        "calling",
         "capture",
         "transcribe",
         "cloud",
@@ -56,6 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("toml_edit", &["config"]),
     ("indicatif", &["cli"]),
+    ("phonenumber", &["calling"]),
     ("tar", &["care"]),
     ("flate2", &["care"]),
     ("rpassword", &["cli"]),

@@ -7,6 +7,7 @@
 )]
 
 mod backup;
+mod calling;
 mod care;
 mod cli;
 mod clock;

@@ -143,7 +143,9 @@ impl Patient {
         };
         vec![
             health::account(account),
-            health::consent(config.consent.announcement().told(config.consent.decline_key.is_some())),
+            health::consent(
+                config.consent.announcement().told(config.consent.decline_key.is_some()),
+            ),
             health::signatures(twilio.validate_signatures),
             health::credentials(&config.secrets),
             health::clock(Synchronised::of(&*self.clock)),

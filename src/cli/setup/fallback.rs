@@ -34,6 +34,13 @@ pub(super) fn document(config: &Config) -> Result<String, Failure> {
             document = document.then(Recording { status_callback });
         }
     }
-    let dial = Dial { caller_id: None, answer: AnswerOn::Dial, timeout_s: RING_S, nouns, leg_callback: None, leg_document: None };
+    let dial = Dial {
+        caller_id: None,
+        answer: AnswerOn::Dial,
+        timeout_s: RING_S,
+        nouns,
+        leg_callback: None,
+        leg_document: None,
+    };
     Ok(format!("{}\n", document.then(dial).to_xml()))
 }

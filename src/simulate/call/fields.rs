@@ -40,6 +40,7 @@ impl Caller {
         let leg = Leg {
             account_sid: options.account_sid.to_string(),
             call_sid: options.call_sid.to_string(),
+            parent_sid: None,
             direction: direction(options.origin).to_owned(),
             from: options.from.clone(),
             to: options.to.clone(),

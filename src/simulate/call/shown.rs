@@ -7,9 +7,9 @@ use super::super::cloud::{Media, Placed};
 use super::super::line::Letter;
 use super::super::socket::Pace;
 use super::super::sound::FRAME_BYTES;
+use super::Call;
 use super::fields::direction;
 use super::streams::parties;
-use super::{Call, STATUS};
 use crate::audio::ulaw;
 use crate::domain::{RecordingSid, StreamTrack};
 
@@ -29,7 +29,7 @@ impl Call {
     /// Lets it be answered there, as the document says.
     pub(super) fn show_answered(&self, answer: &Answer) {
         if let Some(cloud) = &self.options.cloud {
-            cloud.answer(&self.options.call_sid, &answer.dialled);
+            cloud.answer(&self.options.call_sid, answer);
         }
     }
 
@@ -58,7 +58,7 @@ impl Call {
     /// it has been told.
     pub(super) async fn show_end(&mut self, frames: u64, duration_s: u64) {
         let Some(cloud) = self.options.cloud.clone() else { return };
-        let url = self.line.callback(STATUS);
+        let url = self.status_url.clone();
         let letter = self.caller.progress(&url, "completed", Some(duration_s));
         let parties = parties(self.options.origin);
         let samples = usize::try_from(frames).unwrap_or(usize::MAX).saturating_mul(FRAME_BYTES);

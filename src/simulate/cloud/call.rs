@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::journal::value;
 use super::listing::{Item, Window};
 use super::media::Media;
+use super::ordered::Order;
 use super::recording::RecordingScript;
 use super::reply::Refusal;
+use super::world::World;
 use crate::domain::{AccountSid, CallSid, UnixMillis};
 use crate::simulate::fresh_call_sid;
 use crate::simulate::moment::rfc2822;
@@ -42,6 +44,8 @@ pub struct Call {
     pub duration_s: Option<u64>,
     /// The time of the sound that is being played.
     pub(super) pace: Option<Pace>,
+    /// What was asked of it by whoever placed or dialled it.
+    pub(super) order: Option<Order>,
 }
 
 /// A call that is to be there without having been played.
@@ -124,6 +128,7 @@ impl CallScript {
             ended: is_over.then(|| self.started.plus(self.duration)),
             duration_s: is_over.then(|| seconds(self.duration)),
             pace: None,
+            order: None,
         };
         let children = self.dialled.iter().map(|number| parent.child(fresh(), number));
         std::iter::once(parent.clone()).chain(children.collect::<Vec<_>>()).collect()
@@ -155,6 +160,7 @@ impl Call {
             ended: None,
             duration_s: None,
             pace: None,
+            order: None,
         }
     }
 
@@ -167,6 +173,7 @@ impl Call {
             direction: "outbound-dial".to_owned(),
             from: caller.clone(),
             to: number.to_owned(),
+            order: None,
             ..self.clone()
         }
     }
@@ -177,7 +184,11 @@ impl Call {
             && is("From", &self.from)
             && is("To", &self.to)
             && is("ParentCallSid", self.parent_sid.as_ref().map_or("", CallSid::as_str))
-            && window.has(self.started.unwrap_or(self.created))
+            && match self.started {
+                Some(started) => window.has(started),
+                // What has not begun has no time to be found by.
+                None => window.is_open(),
+            }
     }
 
     pub(super) fn json(&self, account: &AccountSid) -> Value {
@@ -219,12 +230,14 @@ impl Call {
 
 /// Returns the calls that a query asks for, newest first.
 pub(super) fn listed(
-    calls: &[Call],
+    world: &World,
     account: &AccountSid,
-    query: &[(String, String)],
+    (query, now): (&[(String, String)], UnixMillis),
 ) -> Result<Vec<Item>, Refusal> {
     let window = Window::of(query, "StartTime")?;
-    let mut found: Vec<&Call> = calls.iter().filter(|call| call.matches(query, &window)).collect();
+    let lag = world.faults.lists_lag.unwrap_or_default();
+    let known = world.calls.iter().filter(|call| call.created.plus(lag) <= now);
+    let mut found: Vec<&Call> = known.filter(|call| call.matches(query, &window)).collect();
     found.sort_by_key(|call| std::cmp::Reverse(call.started.unwrap_or(call.created)));
     let item = |call: &Call| Item { sid: call.sid.to_string(), json: call.json(account) };
     Ok(found.into_iter().map(item).collect())

@@ -124,6 +124,8 @@ pub struct Faults {
     /// A call that appears at the front of its list between the first page asked for and the
     /// next, once.
     pub between_pages: Option<CallScript>,
+    /// How long a call is not in its list yet, by the clock of this Twilio.
+    pub lists_lag: Option<Duration>,
     /// Whether the API goes away in the moment a call ends, until it is brought back.
     pub offline_at_call_end: bool,
     rules: Vec<Rule>,

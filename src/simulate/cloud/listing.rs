@@ -47,6 +47,11 @@ impl Window {
         })
     }
 
+    /// Says whether any time will do.
+    pub(super) fn is_open(&self) -> bool {
+        *self == Self { from: None, until: None, day: None }
+    }
+
     pub(super) fn has(&self, moment: UnixMillis) -> bool {
         self.from.is_none_or(|from| moment >= from)
             && self.until.is_none_or(|until| moment <= until)

@@ -9,7 +9,7 @@
 //! All moments are those of one clock, which a test may move by hand; only what a socket is made
 //! to wait for goes by real time.
 //!
-//! Not here: ringing anybody when a call is ordered, changing a recording under way, subaccounts, and whatever
+//! Not here: who answers a call that was ordered, changing a recording under way, subaccounts, and whatever
 //! else of the API no recorder asks for.
 
 mod call;
@@ -19,6 +19,7 @@ mod journal;
 mod listing;
 mod media;
 mod numbers;
+mod ordered;
 mod outbox;
 mod playback;
 mod played;

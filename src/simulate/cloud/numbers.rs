@@ -1,13 +1,12 @@
-//! The account's own numbers, and calls placed by request.
+//! The account's own numbers.
 
 use serde_json::{Value, json};
 
-use super::call::Call;
 use super::journal::value;
 use super::listing::Item;
 use super::reply::Refusal;
 use super::world::World;
-use crate::domain::{AccountSid, CallSid, NumberSid, UnixMillis};
+use crate::domain::{AccountSid, NumberSid, UnixMillis};
 use crate::simulate::moment::rfc2822;
 
 /// A number of the account's own.
@@ -113,24 +112,4 @@ pub(super) fn change(
         number.set(name, value);
     }
     Ok(number.json(account, now))
-}
-
-/// Takes an order for a call. Nobody is rung: what Twilio would do then is played by whoever placed
-/// the order.
-pub(super) fn place(
-    world: &mut World,
-    account: &AccountSid,
-    (sid, form, now): (CallSid, &[(String, String)], UnixMillis),
-) -> Result<Value, Refusal> {
-    let wanted = |name: &str| value(form, name).filter(|value| !value.is_empty());
-    let (Some(to), Some(from)) = (wanted("To"), wanted("From")) else {
-        return Err(Refusal::BAD_PARAMETER);
-    };
-    if wanted("Url").or(wanted("Twiml")).or(wanted("ApplicationSid")).is_none() {
-        return Err(Refusal::BAD_PARAMETER);
-    }
-    let call = Call::ordered(sid, (from, to), now);
-    let shown = call.json(account);
-    world.calls.push(call);
-    Ok(shown)
 }

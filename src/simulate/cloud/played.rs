@@ -4,9 +4,9 @@ use super::media::Media;
 use super::outbox::Callback;
 use super::recording::Recording;
 use super::world::{BY_TWIML, Started, Wish};
-use super::{CallScript, Cloud, Shared};
+use super::{Call, CallScript, Cloud, Shared};
 use crate::domain::{CallSid, RecordingSid};
-use crate::simulate::answer::RecordingOrder;
+use crate::simulate::answer::{Answer, RecordingOrder};
 use crate::simulate::forms::{Leg, Progress, RecordingNews};
 use crate::simulate::line::Letter;
 use crate::simulate::socket::Pace;
@@ -25,6 +25,13 @@ impl Cloud {
     /// Lets a call ring.
     pub(in super::super) fn ring(&self, placed: &Placed<'_>) {
         let now = self.shared.now();
+        if self.call(placed.sid).is_some() {
+            // It was placed by request.
+            return self.change_call(placed.sid, |call| {
+                "ringing".clone_into(&mut call.status);
+                call.started.get_or_insert(now);
+            });
+        }
         let script = CallScript {
             sid: placed.sid.clone(),
             direction: placed.direction.to_owned(),
@@ -36,14 +43,22 @@ impl Cloud {
         self.place_call(script);
     }
 
-    /// Lets a call be answered and put through to the numbers that its document dials.
-    pub(in super::super) fn answer(&self, sid: &CallSid, dialled: &[String]) {
-        let mut world = self.shared.world();
-        if let Some(call) = world.call_mut(sid) {
-            "in-progress".clone_into(&mut call.status);
+    /// Lets a call be answered and put through to the numbers that its document dials: all ring, the
+    /// first of them answers, and the others are let go.
+    pub(in super::super) fn answer(&self, sid: &CallSid, answer: &Answer) {
+        let legs: Vec<CallSid> = {
+            let mut world = self.shared.world();
+            if let Some(call) = world.call_mut(sid) {
+                "in-progress".clone_into(&mut call.status);
+            }
+            let told = answer.leg_callback.as_deref();
+            answer.dialled.iter().filter_map(|number| world.dial(sid, number, told)).collect()
+        };
+        for status in ["initiated", "ringing"] {
+            legs.iter().for_each(|leg| self.come(leg, status, None));
         }
-        for number in dialled {
-            world.dial(sid, number);
+        for (place, leg) in legs.iter().enumerate() {
+            self.come(leg, if place == 0 { "in-progress" } else { "canceled" }, None);
         }
     }
 
@@ -92,6 +107,9 @@ impl Shared {
             }
             world.end(sid, self.now(), heard)
         };
+        for leg in self.legs_of(sid) {
+            self.tell_progress(&leg, "completed");
+        }
         match letter.or_else(|| self.status_letter(sid)) {
             Some(letter) => self.tell(sid, letter),
             None => return,
@@ -99,6 +117,15 @@ impl Shared {
         for recording in ended {
             self.report_recording_end(&recording);
         }
+    }
+
+    /// Returns the legs of a call that somebody answered.
+    fn legs_of(&self, sid: &CallSid) -> Vec<CallSid> {
+        let world = self.world();
+        let of_call = |leg: &&Call| {
+            leg.parent_sid.as_ref() == Some(sid) && leg.status == "completed" && leg.order.is_some()
+        };
+        world.calls.iter().filter(of_call).map(|leg| leg.sid.clone()).collect()
     }
 
     /// Tells all that is to be told of a call and its recordings.
@@ -155,6 +182,7 @@ impl Shared {
         let leg = Leg {
             account_sid: self.account_sid.to_string(),
             call_sid: sid.to_string(),
+            parent_sid: None,
             direction: call.direction.clone(),
             from: call.from.clone(),
             to: call.to.clone(),
@@ -171,7 +199,7 @@ impl Shared {
         Some(Letter { url, event: call.status.clone(), fields })
     }
 
-    fn tell(&self, call_sid: &CallSid, letter: Letter) {
+    pub(super) fn tell(&self, call_sid: &CallSid, letter: Letter) {
         let Letter { url, event, fields } = letter;
         let callback = Callback { call_sid: call_sid.clone(), event, url, fields };
         let now = self.now();

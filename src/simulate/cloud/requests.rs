@@ -9,7 +9,7 @@ use super::recording::{self, Shown};
 use super::reply::Refusal;
 use super::target::Target;
 use super::world::{BY_REQUEST, Started, Wish, World};
-use super::{Shared, call, numbers};
+use super::{Shared, call, numbers, ordered};
 use crate::domain::{AccountSid, CallSid, RecordingSid};
 use crate::simulate::answer::RecordingOrder;
 
@@ -35,11 +35,12 @@ pub(super) fn answer(shared: &Shared, target: &Target, visit: &Visit) -> Answer 
         }
         Target::PlaceCall => {
             let (sid, now) = (crate::simulate::fresh_call_sid(), shared.now());
-            let placed = numbers::place(&mut shared.world(), account, (sid, &visit.form, now))?;
+            let placed = ordered::place(&mut shared.world(), account, (sid, &visit.form, now))?;
             Ok((201, placed))
         }
         Target::Calls => {
-            list(shared, visit, "calls", |world| call::listed(&world.calls, account, query))
+            let now = shared.now();
+            list(shared, visit, "calls", |world| call::listed(world, account, (query, now)))
         }
         Target::Recordings => list(shared, visit, "recordings", |world| {
             recording::listed(world.recordings.iter(), account, Shown::UnderAccount, query)

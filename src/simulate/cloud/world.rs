@@ -8,6 +8,7 @@ use super::faults::Faults;
 use super::journal::Request;
 use super::media::Media;
 use super::numbers::Number;
+use super::ordered::Order;
 use super::outbox::Outbox;
 use super::recording::{Recording, RecordingScript};
 use super::reply::Refusal;
@@ -118,12 +119,17 @@ impl World {
         sid
     }
 
-    /// Lets a leg dial another.
-    pub(super) fn dial(&mut self, sid: &CallSid, number: &str) {
-        let child_sid = fresh("CA", &mut self.luck);
-        if let Some(child) = self.call(sid).map(|call| call.child(child_sid, number)) {
-            self.calls.push(child);
-        }
+    /// Lets a leg dial another, of which is told where the document says. Returns its name.
+    pub(super) fn dial(
+        &mut self,
+        sid: &CallSid,
+        number: &str,
+        told: Option<&str>,
+    ) -> Option<CallSid> {
+        let child_sid: CallSid = fresh("CA", &mut self.luck);
+        let child = self.call(sid)?.child(child_sid.clone(), number);
+        self.calls.push(Call { order: told.map(Order::of_leg), ..child });
+        Some(child_sid)
     }
 
     /// Begins a recording if the call is in progress and has none from this source.
@@ -179,10 +185,14 @@ impl World {
         heard: &Media,
     ) -> Vec<RecordingSid> {
         for call in &mut self.calls {
-            if call.sid == *sid || call.parent_sid.as_ref() == Some(sid) {
+            let is_leg = call.parent_sid.as_ref() == Some(sid) && !call.is_over();
+            if call.sid == *sid || is_leg {
                 "completed".clone_into(&mut call.status);
                 call.ended = Some(now);
-                call.duration_s = Some(seconds(heard.length()).max(1));
+                // A leg is rung when its call is answered, and so is shorter.
+                let whole_s = seconds(heard.length());
+                let own_s = whole_s.saturating_sub(u64::from(is_leg));
+                call.duration_s = Some(own_s.max(1));
             }
         }
         let absent = self.faults.absent;

@@ -162,7 +162,14 @@ async fn voice(
     let status_callback = Some(public.callback("/twilio/recording-status"));
     let recording = Recording { status_callback };
     let nouns = vec![Noun::Client("agent".to_owned())];
-    let dial = Dial { caller_id: None, answer: AnswerOn::Bridge, timeout_s: 20, nouns };
+    let dial = Dial {
+        caller_id: None,
+        answer: AnswerOn::Bridge,
+        timeout_s: 20,
+        nouns,
+        leg_callback: None,
+        leg_document: None,
+    };
     let document = match inner.temper {
         Temper::Degraded => Response::new().then(recording).then(dial),
         Temper::NoTwiml => return "hello".into_response(),

@@ -185,7 +185,8 @@ mod tests {
     fn a_list_is_narrowed_to_two_numbers() {
         let numbers = ("+15550199", "+15550100");
         let target = Target::calls_between(&account(), numbers, UnixMillis::new(0));
-        let expected = "PageSize=1000&StartTime%3E=1970-01-01T00%3A00%3A00Z&From=%2B15550199&To=%2B15550100";
+        let expected =
+            "PageSize=1000&StartTime%3E=1970-01-01T00%3A00%3A00Z&From=%2B15550199&To=%2B15550100";
         assert_eq!(target.query(), Some(expected));
         let target = Target::calls_queued(&account(), numbers);
         let expected = "PageSize=1000&From=%2B15550199&To=%2B15550100&Status=queued";

@@ -66,11 +66,8 @@ fn the_small_verbs_are_written_as_twilio_expects() {
 fn a_question_says_its_words_and_takes_any_one_key() {
     let public = PublicUrl::parse("https://h").unwrap();
     let play = Play { url: "https://h/a.wav".to_owned() };
-    let gather = Gather {
-        prompt: Prompt::Play(play.clone()),
-        action: public.callback("/c"),
-        timeout_s: 3,
-    };
+    let gather =
+        Gather { prompt: Prompt::Play(play.clone()), action: public.callback("/c"), timeout_s: 3 };
     let xml = Response::new().then(gather).then(Prompt::Play(play)).to_xml();
     let expected = [
         r#"<Response><Gather action="https://h/c#rc=5&amp;rp=all" finishOnKey="" input="dtmf" "#,

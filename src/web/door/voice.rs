@@ -133,12 +133,7 @@ fn caller(request: &VoiceRequest) -> Caller<'_> {
 /// begins when the announcement, if any, has been said, and the stream, which follows that in the
 /// document, is how we know. Without a stream of which to hear, and without a ledger that could say
 /// what was asked already, the document itself has to ask.
-fn see_to_copy(
-    state: &DoorState,
-    answering: &Answering,
-    sid: &CallSid,
-    has_stream: bool,
-) -> bool {
+fn see_to_copy(state: &DoorState, answering: &Answering, sid: &CallSid, has_stream: bool) -> bool {
     let starter = state.inside.as_ref().and_then(|inside| inside.starter.as_ref());
     match (answering.cloud_copy, starter) {
         (CloudCopy::Off, _) => false,

@@ -166,6 +166,7 @@ impl Appliance {
             faults: Faults { jitter_ms: 0, ..Faults::none(1) },
             clock: Arc::new(SystemClock),
             cloud: None,
+            presses: None,
         };
         change(&mut options);
         options

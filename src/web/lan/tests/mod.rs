@@ -139,6 +139,7 @@ impl Office {
             clock: clock.clone(),
             due: Due::default(),
             link: None,
+            dialler: None,
             health: watched,
             microphone: None,
             stopping: CancellationToken::new(),

@@ -119,8 +119,16 @@ impl Call {
     /// Takes a call, and why transcripts are held back if they are.
     pub(super) fn new(detail: CallDetail, held: Option<String>) -> Self {
         let waiting_reason = held.filter(|_| detail.awaits_its_transcript());
-        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings, legs, announcements } =
-            detail;
+        let CallDetail {
+            call,
+            stages: _,
+            tracks,
+            gaps,
+            fills,
+            cloud_recordings,
+            legs,
+            announcements,
+        } = detail;
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
@@ -130,14 +138,7 @@ impl Call {
         let started_at = call.started_at;
         let announcements =
             announcements.iter().map(|row| Announcement::new(row, started_at)).collect();
-        Self {
-            waiting_reason,
-            tracks,
-            cloud_recordings,
-            legs,
-            announcements,
-            ..Self::bare(call)
-        }
+        Self { waiting_reason, tracks, cloud_recordings, legs, announcements, ..Self::bare(call) }
     }
 
     fn bare(call: store::Call) -> Self {
