@@ -8,7 +8,9 @@ use super::conversation::{Conversation, Turn};
 use super::copies::{CopyItem, copies};
 use super::losses::losses;
 use super::{Badge, Frame, Moment, list, words};
-use crate::domain::{Direction, Party, RecordingStatus, Stage, StageStatus, WaitingFor};
+use crate::domain::{
+    Direction, EndReason, Origin, Party, RecordingStatus, Stage, StageStatus, WaitingFor,
+};
 use crate::store::{CallDetail, StageRow, TranscriptRow};
 
 /// Pause between two polls of the page while something is under way, and while nothing is.
@@ -27,6 +29,9 @@ pub(super) struct CallPage {
     direction: &'static str,
     office: String,
     live: bool,
+    progress: &'static str,
+    announcements: Vec<String>,
+    legs: Vec<String>,
     began: Moment,
     heard_since: Option<String>,
     length: Option<String>,
@@ -83,6 +88,13 @@ impl CallPage {
             direction: words::direction(call.direction),
             office: words::address(office),
             live: call.is_live(),
+            progress: words::progress(call),
+            announcements: detail
+                .announcements
+                .iter()
+                .map(|told| words::announcement(told, call.started_at))
+                .collect(),
+            legs: detail.legs.iter().map(words::leg).collect(),
             began: Moment::new(call.started_at.unwrap_or(call.created_at)),
             heard_since: call.started_at.map(rfc3339),
             length: words::length(call),
@@ -164,7 +176,25 @@ impl StageItem {
 /// What else is to be known about the recording.
 fn remarks(detail: &CallDetail) -> Vec<String> {
     let mut remarks = Vec::new();
-    if !detail.call.live_copy {
+    if detail.call.declined_at.is_some() {
+        remarks.push(
+            "Whoever was on the line said that they are not to be recorded, so nothing was."
+                .to_owned(),
+        );
+        if detail.cloud_recordings.iter().any(|row| row.twilio_deleted_at.is_none()) {
+            remarks.push(
+                "Twilio has made a recording all the same: the account records every call by its \
+                 own default. It is not fetched; delete it there, and switch that off."
+                    .to_owned(),
+            );
+        }
+    }
+    let refused = detail.call.last_error.clone();
+    remarks.extend(refused.filter(|_| {
+        detail.call.end_reason == Some(EndReason::Failed)
+            || (detail.call.is_live() && detail.call.origin == Origin::Rest)
+    }));
+    if !detail.call.live_copy && detail.call.declined_at.is_none() {
         remarks.push(
             "Too many calls were in progress, so this one was not recorded here as it was spoken; \
              Twilio was asked to record it."
@@ -205,6 +235,7 @@ fn voices(detail: &CallDetail) -> Vec<Voice> {
 /// Says why there is nothing to play, for a call that has nothing.
 fn why_silent(detail: &CallDetail) -> &'static str {
     match detail.call.recording_status {
+        _ if detail.call.declined_at.is_some() => "Nothing was recorded: it was declined.",
         _ if detail.call.is_live() => "The recording can be played when the call has ended.",
         _ if detail.cloud_recordings.iter().any(|row| row.path.is_some()) => {
             "The voices have not been taken out of Twilio's copy yet; the copy itself can be played."

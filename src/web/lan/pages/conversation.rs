@@ -69,6 +69,9 @@ impl Conversation {
                 text: "The words could not be written down: see what went wrong, and try again."
                     .to_owned(),
             },
+            (None, StageStatus::Skipped) if call.declined_at.is_some() => {
+                Self::Nothing { text: "This call was not recorded: it was declined.".to_owned() }
+            }
             (None, StageStatus::Skipped) => {
                 Self::Nothing { text: "Nothing was said in this call.".to_owned() }
             }

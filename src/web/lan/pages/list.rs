@@ -6,7 +6,7 @@ use super::super::query::ListQuery;
 use super::super::wire::rfc3339;
 use super::banner::Banner;
 use super::{Badge, Frame, words};
-use crate::domain::{Direction, RecordingStatus, StageStatus};
+use crate::domain::{Direction, EndReason, RecordingStatus, StageStatus};
 use crate::store::{Backlog, Call, CallPage, Cursor};
 
 /// The page of calls, newest first.
@@ -21,6 +21,8 @@ pub(super) struct ListPage {
     is_first: bool,
     newest: String,
     older: Option<String>,
+    /// Whether whoever looks may ring somebody.
+    pub(super) can_ring: bool,
 }
 
 struct Row {
@@ -33,6 +35,8 @@ struct Row {
     /// None while the call lasts.
     length: Option<String>,
     heard_since: Option<String>,
+    /// How far a call has come that nobody has been heard in.
+    progress: &'static str,
     remark: Option<&'static str>,
     badges: Vec<Badge>,
     trouble: Option<String>,
@@ -63,6 +67,7 @@ impl ListPage {
             is_first: asked.cursor.is_none(),
             newest: page_link(query, None),
             older: page.next.map(|next| page_link(query, Some(next))),
+            can_ring: false,
         }
     }
 }
@@ -78,13 +83,19 @@ impl Row {
             since_utc: words::utc(began),
             length: call.ended_at.map(|_| words::length(call).unwrap_or_default()),
             heard_since: call.started_at.map(rfc3339),
-            remark: call.end_reason.and_then(words::end_briefly),
+            progress: words::progress(call),
+            remark: remark(call),
             badges: badges(call),
             // What is being tried again is not yet worth a line here.
             trouble: call.last_error.clone().filter(|_| has_failed(call)),
             sid: call.call_sid.to_string(),
         }
     }
+}
+
+fn remark(call: &Call) -> Option<&'static str> {
+    let declined = call.declined_at.map(|_| "not recorded: declined");
+    declined.or_else(|| call.end_reason.and_then(words::end_briefly))
 }
 
 /// One label per stage, leaving out those that have nothing to do for this call.
@@ -101,12 +112,14 @@ pub(super) fn badges(call: &Call) -> Vec<Badge> {
     let stages = transcript.chain(later.into_iter().filter(with_work));
     let stages = stages.map(|(stage, status)| Badge { stage, status: status.as_str() });
     // A call that nobody took has nothing to record, and that is no stage left undone.
-    let recorded = call.is_live() || call.recording_status != RecordingStatus::Pending;
+    let under_way = call.is_live() && call.declined_at.is_none();
+    let recorded = under_way || call.recording_status != RecordingStatus::Pending;
     recorded.then_some(recording).into_iter().chain(stages).collect()
 }
 
 fn has_failed(call: &Call) -> bool {
     call.recording_status == RecordingStatus::Failed
+        || call.end_reason == Some(EndReason::Failed)
         || [call.transcript_status, call.summary_status, call.archive_status]
             .contains(&StageStatus::Failed)
 }

@@ -28,7 +28,7 @@ use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
 use super::{LanState, api, assets};
 use crate::access::Actor;
-use crate::domain::UnixMillis;
+use crate::domain::{Role, UnixMillis};
 use crate::health::Check;
 use crate::store::Backlog;
 
@@ -80,7 +80,9 @@ pub(super) async fn list(
     let backlog = lan.store.backlog().await?;
     let banner = Banner::look(&lan, &Reach::look(&lan).await?, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow(), &actor);
-    Ok(html(&headers, &list::ListPage::new(frame, banner, &page, &asked, &query, &backlog)))
+    let can_ring = lan.dialler.is_some() && actor.role >= Role::Operator;
+    let shown = list::ListPage::new(frame, banner, &page, &asked, &query, &backlog);
+    Ok(html(&headers, &list::ListPage { can_ring, ..shown }))
 }
 
 /// `GET /calls/{call_sid}`

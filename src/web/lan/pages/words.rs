@@ -3,7 +3,7 @@
 use crate::domain::{
     Direction, EndReason, GapReason, Party, Stage, TrackSource, UnixMillis, WaitingFor,
 };
-use crate::store::Call;
+use crate::store::{AnnouncementRow, Call, LegRow};
 
 /// Writes a telephone number or name the way people read it.
 pub(super) fn address(address: &str) -> String {
@@ -49,6 +49,49 @@ pub(super) const fn direction(direction: Direction) -> &'static str {
         Direction::Inbound => "Incoming",
         Direction::Outbound => "Outgoing",
     }
+}
+
+/// Says how far a call has come that lasts.
+pub(super) fn progress(call: &Call) -> &'static str {
+    match call.call_status.as_str() {
+        _ if call.started_at.is_some() => "live",
+        "queued" => "waiting for Twilio",
+        "initiated" => "being placed",
+        "ringing" if call.direction == Direction::Outbound => "ringing",
+        _ => "live",
+    }
+}
+
+/// Names a leg of a call, and how it fared.
+pub(super) fn leg(leg: &LegRow) -> String {
+    let to = address(&leg.to_number);
+    let waited = leg.answered_at.map(|at| at.since(leg.began_at).as_secs());
+    match (leg.call_status.as_str(), waited, leg.duration_s) {
+        (_, Some(waited), Some(length)) => {
+            format!("{to}: answered after {waited} s, {} long", clock(length.into()))
+        }
+        (_, Some(waited), None) => format!("{to}: answered after {waited} s"),
+        ("completed", None, Some(length)) => format!("{to}: {} long", clock(length.into())),
+        ("no-answer", ..) => format!("{to}: no answer"),
+        ("busy", ..) => format!("{to}: engaged"),
+        ("failed", ..) => format!("{to}: could not be rung"),
+        ("canceled", ..) => format!("{to}: not needed"),
+        ("queued" | "initiated" | "ringing", ..) => format!("{to}: ringing"),
+        (other, ..) => format!("{to}: {other}"),
+    }
+}
+
+/// Says what was told before the recording, and when.
+pub(super) fn announcement(told: &AnnouncementRow, heard_at: Option<UnixMillis>) -> String {
+    let how = if told.how == "played" { "Sound file played" } else { "Text said" };
+    let after = tenths(told.place_ms);
+    let before = heard_at.filter(|heard_at| *heard_at >= told.at);
+    let before = before.map(|heard_at| {
+        let ms = u64::try_from(heard_at.since(told.at).as_millis()).unwrap_or(u64::MAX);
+        format!(", {} s before the recording began", tenths(ms))
+    });
+    let hash = told.sha256.get(..12).unwrap_or(&told.sha256);
+    format!("{how} {after} s into the call{} (SHA-256 {hash}…)", before.unwrap_or_default())
 }
 
 /// Says why a call ended.
