@@ -156,7 +156,10 @@ fn is_of_country(code: u16, national: &str) -> bool {
     countries.iter().any(|country| {
         let general = country.descriptors().general();
         let lengths = general.possible_length();
-        general.is_match(national) && (lengths.is_empty() || lengths.contains(&length))
+        // A pattern also finds what only begins like a number.
+        let whole = general.national_number().find(national);
+        whole.is_some_and(|found| found.range() == (0..national.len()))
+            && (lengths.is_empty() || lengths.contains(&length))
     })
 }
 
@@ -204,7 +207,8 @@ mod tests {
             assert_eq!(read(text, "US"), Err(BadNumber::None), "{text}");
         }
         for text in ["+1 512 555 01", "512 555 012345", "+1 112 555 0123", "+49 1"] {
-            assert!(read(text, "US").is_err(), "{text}");
+            let read = read(text, "US");
+            assert!(read.is_err(), "{text}: {read:?}");
         }
         assert!(matches!(read("512 555 012", "US"), Err(BadNumber::NotOfCountry { .. })));
         assert!(matches!(read("+999 123456789", "US"), Err(_)));

@@ -11,6 +11,7 @@ mod cloud;
 mod growing;
 mod heard;
 mod kept;
+mod orders;
 mod own;
 mod returning;
 mod turns;

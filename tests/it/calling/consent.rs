@@ -8,7 +8,7 @@ use fieldtape::simulate::{self, Trouble};
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{SETTLED_WITHIN, call_that, home, speech};
+use super::{SETTLED_WITHIN, call_that, has_copy, home, speech};
 use crate::support::{Appliance, Form, Home, fresh_call_sid, twilio_api, within};
 
 /// Every file below a folder.
@@ -82,7 +82,7 @@ async fn who_presses_nothing_or_another_key_is_recorded() {
         let (sid, report) = call_pressing(&appliance, &cloud, key).await;
         assert_eq!(report.troubles, []);
         appliance.await_recorded(&sid).await;
-        let call = call_that(&appliance, &sid, |call| !call["ended_at"].is_null()).await;
+        let call = call_that(&appliance, &sid, has_copy).await;
         assert!(call["declined_at"].is_null());
         assert_eq!(call["announcements"].as_array().unwrap().len(), told, "each time it was told");
         assert_eq!(cloud.recordings_of(&sid).len(), 1);
@@ -132,7 +132,7 @@ async fn a_sound_file_is_played_and_the_ledger_knows_which() {
     }
     assert!(document.contains("<Dial"), "{document}");
     within(SETTLED_WITHIN, "the page says so", async || {
-        let health = appliance.api("/api/v1/health").await;
+        let health = appliance.api("/health").await;
         let checks = health["checks"].as_array().unwrap();
         let consent = checks.iter().find(|check| check["name"] == "consent")?;
         (consent["state"] == "fail").then_some(())

@@ -22,7 +22,7 @@ pub(super) struct ListPage {
     newest: String,
     older: Option<String>,
     /// Whether whoever looks may ring somebody.
-    pub(super) can_ring: bool,
+    can_ring: bool,
 }
 
 struct Row {
@@ -69,6 +69,11 @@ impl ListPage {
             older: page.next.map(|next| page_link(query, Some(next))),
             can_ring: false,
         }
+    }
+
+    /// Lets whoever looks ring somebody.
+    pub(super) fn with_telephone(self) -> Self {
+        Self { can_ring: true, ..self }
     }
 }
 

@@ -82,7 +82,7 @@ pub(super) async fn list(
     let frame = Frame::new(&lan.health.borrow(), &actor);
     let can_ring = lan.dialler.is_some() && actor.role >= Role::Operator;
     let shown = list::ListPage::new(frame, banner, &page, &asked, &query, &backlog);
-    Ok(html(&headers, &list::ListPage { can_ring, ..shown }))
+    Ok(html(&headers, &if can_ring { shown.with_telephone() } else { shown }))
 }
 
 /// `GET /calls/{call_sid}`
