@@ -154,11 +154,12 @@ impl Dialler {
 
 impl Order {
     fn new(number: Number, from: String, asked: Reading) -> Result<Self, NotRung> {
-        let mut bytes = [0; 32];
-        OsRng.try_fill_bytes(&mut bytes).map_err(|error| NotRung::Broken(error.to_string()))?;
-        let (key, name) = bytes.split_at(16);
-        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        let first_sid = format!("CA{name}");
+        let mut bytes = [[0; 16]; 2];
+        for half in &mut bytes {
+            OsRng.try_fill_bytes(half).map_err(|error| NotRung::Broken(error.to_string()))?;
+        }
+        let [key, name] = bytes;
+        let first_sid = format!("CA{:032x}", u128::from_be_bytes(name));
         let first_sid =
             first_sid.parse().map_err(|_| NotRung::Broken(format!("{first_sid} is no name")))?;
         Ok(Self { key: URL_SAFE_NO_PAD.encode(key), number, from, asked, first_sid })
@@ -229,7 +230,10 @@ impl DiallerOptions {
         loop {
             requests += 1;
             match self.ask(order).await {
-                Tried::Placed(call) => return Ok(self.placed(order, &call).await),
+                Tried::Placed(call) => {
+                    self.placed(order, &call).await;
+                    return Ok(());
+                }
                 Tried::Refused(why) => return Err(why),
                 Tried::Busy { .. } if throttled == THROTTLED_MAX => {
                     return Err("Twilio has too many requests of this account at once".to_owned());
@@ -245,7 +249,10 @@ impl DiallerOptions {
                     Found::None if requests < REQUESTS_MAX => {
                         tracing::warn!(call.sid = %order.first_sid, event = "call.repeated", "Twilio has no call like {}; it is asked once more", order.first_sid);
                     }
-                    Found::None | Found::Unknown => return Ok(self.unknown(order, &why).await),
+                    Found::None | Found::Unknown => {
+                        self.unknown(order, &why).await;
+                        return Ok(());
+                    }
                 },
             }
         }

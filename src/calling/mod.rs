@@ -11,4 +11,4 @@ mod dialler;
 mod number;
 
 pub use dialler::{Dialler, DiallerOptions, NotRung, order_of};
-pub use number::{BadCountry, BadNumber, Country, Number};
+pub use number::{BadCountry, BadNumber, Country, Number, dialled};

@@ -143,10 +143,9 @@ fn is_short(digits: &str) -> bool {
 
 /// Says whether a number written with its country is a call for help.
 fn is_help_abroad(text: &str, digits: &str) -> bool {
-    let ends = |help: &&str| digits.ends_with(*help);
     text.starts_with('+')
         && digits.len() <= SHORT_DIGITS_MAX
-        && EMERGENCY.iter().any(|help| ends(&help))
+        && EMERGENCY.iter().any(|help| digits.ends_with(help))
 }
 
 /// Says whether a number is as long as those of its country and begins as they do.
@@ -161,6 +160,17 @@ fn is_of_country(code: u16, national: &str) -> bool {
         whole.is_some_and(|found| found.range() == (0..national.len()))
             && (lengths.is_empty() || lengths.contains(&length))
     })
+}
+
+/// Reads whom a browser dialled, for who has to connect it: the number as the world dials it, or the
+/// text as it is where it cannot be read, for Twilio has the last word; none if it is not dialled from
+/// here.
+pub fn dialled(text: &str, country: Country) -> Option<String> {
+    match Number::parse(text, country) {
+        Ok(number) => Some(number.0),
+        Err(BadNumber::Short { .. }) => None,
+        Err(_) => Some(text.to_owned()),
+    }
 }
 
 fn last(digits: &str) -> String {
@@ -211,7 +221,7 @@ mod tests {
             assert!(read.is_err(), "{text}: {read:?}");
         }
         assert!(matches!(read("512 555 012", "US"), Err(BadNumber::NotOfCountry { .. })));
-        assert!(matches!(read("+999 123456789", "US"), Err(_)));
+        assert!(read("+999 123456789", "US").is_err());
         let told = read("+1 112 555 0123", "US").unwrap_err().to_string();
         assert!(told.contains("0123") && !told.contains("112"), "{told}");
     }
@@ -234,6 +244,14 @@ mod tests {
             assert!(matches!(refused, BadNumber::Short { .. }), "{text}: {refused}");
             assert!(refused.to_string().contains("emergency"), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_a_browser_dials_is_read_as_well_as_it_can_be() {
+        let us = "US".parse().unwrap();
+        assert_eq!(dialled("512 555 0123", us).as_deref(), Some("+15125550123"));
+        assert_eq!(dialled("client:ben", us).as_deref(), Some("client:ben"));
+        assert_eq!((dialled("911", us), dialled("", us).as_deref()), (None, Some("")));
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(super) fn settings(config: &Config) -> Settings {
             announcement: config.consent.announcement(),
             decline_key: config.consent.decline_key,
             caller_id: twilio.caller_id.clone(),
+            country: twilio.country,
             agent_identity: twilio.agent_identity.clone(),
             agent_number: twilio.agent_number.clone(),
             cloud_copy: match twilio.cloud_recording {

@@ -109,6 +109,7 @@ mod tests {
                 announcement: Announcement::Nothing,
                 decline_key: None,
                 caller_id: None,
+                country: "US".parse().unwrap(),
                 agent_identity: None,
                 agent_number: None,
                 cloud_copy: CloudCopy::Off,

@@ -97,7 +97,15 @@ pub fn survey(path: &Path) -> Result<Survey, StoreError> {
 
 /// Lists every address of a person that a ledger knows, to take them out of texts.
 pub fn addresses(path: &Path) -> Result<Vec<String>, StoreError> {
-    column(&open(path)?, "select from_number from calls union select to_number from calls")
+    let db = open(path)?;
+    let mut found = column(&db, "select from_number from calls union select to_number from calls")?;
+    // One that is not upgraded yet has no legs.
+    let has_legs = "select exists (select 1 from sqlite_schema where name = 'legs')";
+    if db.query_row(has_legs, [], |row| row.get(0))? {
+        let of_legs = "select from_number from legs union select to_number from legs";
+        found.extend(column(&db, of_legs)?);
+    }
+    Ok(found)
 }
 
 fn troubles(db: &Connection) -> Result<Vec<Trouble>, StoreError> {

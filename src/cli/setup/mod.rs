@@ -135,6 +135,10 @@ impl Setup {
         self.asker.head("Calls")?;
         self.calls()?;
         self.microphone()?;
+        if let (Some(number), None) = (&number, &self.config.twilio.caller_id) {
+            let number = number.phone_number().to_owned();
+            self.set("twilio.caller_id", &number)?;
+        }
         let mut plan = Plan { token, client, number, public_url };
         if let (Some(number), Some(public_url)) = (&mut plan.number, &plan.public_url) {
             number.plan(&self.asker, public_url, self.args.fallback_url.clone())?;

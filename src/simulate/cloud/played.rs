@@ -55,7 +55,9 @@ impl Cloud {
             answer.dialled.iter().filter_map(|number| world.dial(sid, number, told)).collect()
         };
         for status in ["initiated", "ringing"] {
-            legs.iter().for_each(|leg| self.come(leg, status, None));
+            for leg in &legs {
+                self.come(leg, status, None);
+            }
         }
         for (place, leg) in legs.iter().enumerate() {
             self.come(leg, if place == 0 { "in-progress" } else { "canceled" }, None);

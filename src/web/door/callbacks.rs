@@ -43,14 +43,11 @@ pub(super) async fn call_status(
     let outcome = soon(inside.store.call_status(update)).await?;
     if outcome.changed {
         let word = news.status.as_str();
-        match &news.parent_call_sid {
-            Some(parent) => {
-                tracing::info!(call.sid = %parent, event = "call.leg", call_status = word, "{sid}, a leg of {parent}, is {word}");
-            }
-            None => {
-                let event = if outcome.ended || was_live { "call.ended" } else { "call.status" };
-                tracing::info!(call.sid = %sid, event, call_status = word, "{sid} is {word}");
-            }
+        if let Some(parent) = &news.parent_call_sid {
+            tracing::info!(call.sid = %parent, event = "call.leg", call_status = word, "{sid}, a leg of {parent}, is {word}");
+        } else {
+            let event = if outcome.ended || was_live { "call.ended" } else { "call.status" };
+            tracing::info!(call.sid = %sid, event, call_status = word, "{sid} is {word}");
         }
     }
     Ok(StatusCode::NO_CONTENT)

@@ -29,8 +29,8 @@ pub(super) const LEG: &str = "/twilio/leg";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Caller<'a> {
     pub(super) origin: Origin,
-    /// Whom a browser dialled.
-    pub(super) to: &'a str,
+    /// Whom a browser dialled; none if that is nobody to be dialled from here.
+    pub(super) to: Option<&'a str>,
 }
 
 /// How a call is recorded.
@@ -119,7 +119,11 @@ fn connect(
     let is_client = caller.origin == Origin::Client;
     let nouns = nouns(answering, caller);
     if nouns.is_empty() {
-        let sorry = "Nobody can be reached at this number yet. Please call again later.".to_owned();
+        let sorry = match caller.to {
+            None => "This number cannot be called from here. Please take a telephone.",
+            Some(_) => "Nobody can be reached at this number yet. Please call again later.",
+        };
+        let sorry = sorry.to_owned();
         return document
             .then(Say { text: sorry, language: Some("en-US".to_owned()), voice: None })
             .then(Verb::Hangup);
@@ -139,8 +143,10 @@ fn connect(
 pub(super) fn nouns(answering: &Answering, caller: Caller<'_>) -> Vec<Noun> {
     match caller.origin {
         // The agent's browser has said whom to ring.
-        Origin::Client if caller.to.is_empty() => Vec::new(),
-        Origin::Client => vec![Noun::Number(caller.to.to_owned())],
+        Origin::Client => {
+            let to = caller.to.filter(|to| !to.is_empty());
+            to.map(|to| Noun::Number(to.to_owned())).into_iter().collect()
+        }
         Origin::Number | Origin::Rest => {
             let client = answering.agent_identity.clone().map(Noun::Client);
             let number = answering.agent_number.clone().map(Noun::Number);

@@ -36,13 +36,22 @@ prop_compose! {
         agent_number in prop::option::of(Just("+15125550142".to_owned())),
         cloud_copy in prop::sample::select(vec![CloudCopy::Twiml, CloudCopy::Rest, CloudCopy::Off]),
     ) -> Answering {
-        Answering { announcement, decline_key, caller_id, agent_identity, agent_number, cloud_copy }
+        Answering {
+            announcement,
+            decline_key,
+            caller_id,
+            country: "US".parse().unwrap(),
+            agent_identity,
+            agent_number,
+            cloud_copy,
+        }
     }
 }
 
 fn callers() -> impl Strategy<Value = Caller<'static>> {
     let origins = prop::sample::select(Origin::ALL.to_vec());
-    (origins, prop::sample::select(vec!["", TO])).prop_map(|(origin, to)| Caller { origin, to })
+    (origins, prop::sample::select(vec![None, Some(""), Some(TO)]))
+        .prop_map(|(origin, to)| Caller { origin, to })
 }
 
 /// Whether an element records, streams, or lets others do so.
@@ -133,17 +142,18 @@ fn who_is_dialled_by_a_browser_is_told_on_their_own_leg() {
         announcement: Announcement::Played(sound()),
         decline_key: None,
         caller_id: None,
+        country: "US".parse().unwrap(),
         agent_identity: None,
         agent_number: None,
         cloud_copy: CloudCopy::Off,
     };
     let public_url = PublicUrl::parse("https://h").unwrap();
-    let browser = Caller { origin: Origin::Client, to: TO };
+    let browser = Caller { origin: Origin::Client, to: Some(TO) };
     let recorded = Recorded { token: None, at_twilio: true };
     let xml = first(&answering, &public_url, browser, recorded).unwrap().to_xml();
     assert!(xml.contains(r#"url="https://h/twilio/leg#rc=5&amp;rp=all""#), "{xml}");
     assert!(leg(&answering, &public_url).to_xml().contains("<Play>https://h/twilio/announcement/"));
-    let telephone = Caller { origin: Origin::Number, to: TO };
+    let telephone = Caller { origin: Origin::Number, to: Some(TO) };
     let with_agent = Answering { agent_number: Some(TO.to_owned()), ..answering };
     let xml = first(&with_agent, &public_url, telephone, recorded).unwrap().to_xml();
     assert!(!xml.contains("/twilio/leg"), "{xml}");

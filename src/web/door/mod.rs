@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::announcement::{Announcement, BadSound, Sound};
 
+use crate::calling::Country;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -59,6 +60,8 @@ pub struct Answering {
     pub decline_key: Option<char>,
     /// The number shown when the office rings out.
     pub caller_id: Option<String>,
+    /// Whose numbers are meant where a browser dials one without a country.
+    pub country: Country,
     /// The agent's browser.
     pub agent_identity: Option<String>,
     /// The agent's telephone.

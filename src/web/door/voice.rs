@@ -14,7 +14,7 @@ use super::documents::{self, Caller, Recorded};
 use super::gate::{Signed, Turned, check_account};
 use super::{Answering, CloudCopy, DoorState, Gatekeeper, Inside, LEDGER_PATIENCE};
 use crate::calling;
-use crate::domain::{CallSid, last_four};
+use crate::domain::{CallSid, Origin, last_four};
 use crate::store::{Given, NewCall, StoreError};
 use crate::twilio::twiml::Response as Document;
 use crate::twilio::webhook::VoiceRequest;
@@ -61,7 +61,8 @@ pub(super) async fn consent(
             tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is not recorded, and the ledger does not say that it was asked not to be: {why}");
         }
     }
-    let caller = caller(&request);
+    let to = dialled(&answering, &request);
+    let caller = Caller { origin: request.origin(), to: to.as_deref() };
     Ok(twiml(&documents::declined(&answering, &gatekeeper.public_url, caller)))
 }
 
@@ -104,11 +105,16 @@ async fn answer(
     }
     let token = announce(state, request, (&answering, records), order).await;
     let at_twilio = records && see_to_copy(state, &answering, sid, token.is_some());
-    let caller = caller(request);
+    let to = dialled(&answering, request);
+    let caller = Caller { origin: request.origin(), to: to.as_deref() };
     if documents::nouns(&answering, caller).is_empty() {
         tracing::error!(
             call.sid = %sid, event = "call.degraded",
-            "{sid} cannot be connected to anybody: set twilio.agent_number or twilio.agent_identity"
+            "{sid} cannot be connected to anybody: {}",
+            match caller.to {
+                None => "emergency and service numbers are not dialled from here",
+                Some(_) => "set twilio.agent_number or twilio.agent_identity",
+            }
         );
     }
     let public_url = &gatekeeper.public_url;
@@ -125,8 +131,12 @@ fn twiml(document: &Document) -> Response {
     ([(header::CONTENT_TYPE, "text/xml")], document.to_xml()).into_response()
 }
 
-fn caller(request: &VoiceRequest) -> Caller<'_> {
-    Caller { origin: request.origin(), to: &request.to }
+/// Reads whom a call that a browser began is for.
+fn dialled(answering: &Answering, request: &VoiceRequest) -> Option<String> {
+    match request.origin() {
+        Origin::Client => calling::dialled(&request.to, answering.country),
+        Origin::Number | Origin::Rest => Some(request.to.clone()),
+    }
 }
 
 /// Sees to Twilio's copy of the call, and says whether the document has to ask for it. Over REST it

@@ -138,7 +138,7 @@ impl Call {
         let started_at = call.started_at;
         let announcements =
             announcements.iter().map(|row| Announcement::new(row, started_at)).collect();
-        Self { waiting_reason, tracks, cloud_recordings, legs, announcements, ..Self::bare(call) }
+        Self { waiting_reason, announcements, legs, tracks, cloud_recordings, ..Self::bare(call) }
     }
 
     fn bare(call: store::Call) -> Self {
