@@ -209,9 +209,12 @@ impl DeleteWork {
     }
 }
 
-/// Says whether Twilio may have a copy that has not been dealt with.
+/// Says whether Twilio may have a copy that has not been dealt with. One whose file here went by the
+/// rules of retention stays: it may be what those relied on.
 fn is_there(row: &CloudRecordingRow) -> bool {
-    row.twilio_deleted_at.is_none() && !matches!(&*row.status, "absent" | "failed" | "deleted")
+    row.twilio_deleted_at.is_none()
+        && row.purged_at.is_none()
+        && !matches!(&*row.status, "absent" | "failed" | "deleted")
 }
 
 fn status(detail: &CallDetail, stage: Stage) -> Option<StageStatus> {

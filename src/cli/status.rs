@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::admin::Appliance;
 use super::exit::Failure;
-use super::queue::{backlog, link};
+use super::queue::{backlog, link, pauses};
 use super::{Context, block_on, output};
 
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,9 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         rows.push(vec![text("state"), text("name"), text("detail") + &fix]);
     }
     rows.push(vec!["link".to_owned(), "network".to_owned(), link(&queue["link"])]);
+    for line in pauses(&queue) {
+        rows.push(vec!["queue".to_owned(), "paused".to_owned(), line]);
+    }
     for [stage, detail] in backlog(&queue) {
         rows.push(vec!["queue".to_owned(), stage, detail]);
     }

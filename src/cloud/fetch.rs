@@ -51,7 +51,8 @@ impl FetchWork {
         };
         let (mut failed, mut fetched) = (None, 0_u32);
         for row in &detail.cloud_recordings {
-            if row.status != "completed" || row.path.is_some() {
+            // What was here and went by the rules of retention does not come back.
+            if row.status != "completed" || row.path.is_some() || row.purged_at.is_some() {
                 continue;
             }
             match self.fetch_one(claim, &detail, row).await {
@@ -63,7 +64,8 @@ impl FetchWork {
         if let Some(failure) = failed {
             return Err(failure);
         }
-        if fetched == 0 && detail.cloud_recordings.iter().all(|row| row.path.is_none()) {
+        let was_here = |row: &CloudRecordingRow| row.path.is_some() || row.purged_at.is_some();
+        if fetched == 0 && !detail.cloud_recordings.iter().any(was_here) {
             return Err(nothing_to_fetch(&detail.cloud_recordings));
         }
         Ok(())

@@ -110,6 +110,7 @@ impl Watcher {
             self.clock(),
             self.link(),
             stages(backlog),
+            self.queue().await,
         ];
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls }
@@ -282,6 +283,23 @@ impl Watcher {
                 ),
             ),
         }
+    }
+
+    /// A pause is what a person wanted, and easily forgotten.
+    async fn queue(&self) -> Check {
+        let name = "queue";
+        let pauses = timeout(PATIENCE, self.store.pauses()).await;
+        let Ok(Ok(pauses)) = pauses else {
+            return check(name, CheckState::Degraded, "it is not known whether it is paused", None);
+        };
+        let Some(pause) = pauses.first() else {
+            return check(name, CheckState::Ok, "goes on", None);
+        };
+        let what = pause.stage.map_or_else(|| "every stage".to_owned(), |stage| stage.to_string());
+        let minutes = self.clock.now().since(pause.since).as_secs() / 60;
+        let detail = format!("{what} is paused for {minutes} min, by {}", pause.actor);
+        let fix = "resume it on the queue's page, or with fieldtape queue resume";
+        check(name, CheckState::Degraded, detail, Some(fix))
     }
 
     fn clock(&self) -> Check {

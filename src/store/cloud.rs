@@ -236,7 +236,7 @@ impl Store {
 
 /// Says whether a finished recording of the call is not here yet.
 pub(super) fn has_unfetched(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
-    exists(tx, call, "status = 'completed' and path is null")
+    exists(tx, call, "status = 'completed' and path is null and purged_at_ms is null")
 }
 
 /// Says whether a recording that is here has not become the call's own yet.

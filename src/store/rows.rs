@@ -60,6 +60,12 @@ pub struct Call {
     pub parties_swapped: bool,
     /// Whether a person holds it: it is never purged or deleted anywhere while that is so.
     pub hold: bool,
+    /// Why it is held, in the words of whoever did it.
+    pub hold_note: Option<String>,
+    /// When the last of its sound went from this disk, by the rules of retention.
+    pub sound_purged_at: Option<UnixMillis>,
+    /// When its transcript went from this ledger, likewise.
+    pub words_purged_at: Option<UnixMillis>,
     /// Where its files are, relative to the data folder; none before the first sound.
     pub folder: Option<String>,
     /// False when it was answered without a stream because too many calls were live.
@@ -177,6 +183,8 @@ pub struct CloudRecordingRow {
     pub split: bool,
     /// When it was deleted at Twilio.
     pub twilio_deleted_at: Option<UnixMillis>,
+    /// When its file went from this disk, by the rules of retention: it is not fetched again.
+    pub purged_at: Option<UnixMillis>,
 }
 
 /// A stretch of a party's live files that holds the sound of Twilio's copy.
@@ -332,4 +340,8 @@ pub struct Backlog {
     pub failed: u64,
     /// When the call of the oldest undone one began.
     pub oldest: Option<UnixMillis>,
+    /// When the first of those that wait is tried next.
+    pub next_attempt_at: Option<UnixMillis>,
+    /// What the first of those waits for, if that is not merely its turn.
+    pub waiting_for: Option<WaitingFor>,
 }

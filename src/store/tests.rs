@@ -6,6 +6,7 @@ use crate::domain::*;
 mod cloud;
 mod growing;
 mod heard;
+mod keeping;
 mod returning;
 mod turns;
 mod upgrade;

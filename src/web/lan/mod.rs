@@ -11,6 +11,7 @@ mod api;
 mod assets;
 mod degraded;
 mod gate;
+mod keeping;
 mod live;
 mod pages;
 mod problem;
@@ -126,6 +127,8 @@ fn api_routes() -> Router<LanState> {
         .route("/recordings/{name}", get(sound::recording))
         .route("/retry", post(api::retry))
         .route("/swap", post(api::swap))
+        .route("/hold", post(keeping::hold))
+        .route("/release", post(keeping::release))
         .route("/live", get(live::live));
     Router::new()
         .route("/api/v1/calls", get(api::calls))
@@ -134,6 +137,8 @@ fn api_routes() -> Router<LanState> {
         .route("/api/v1/queue", get(api::queue))
         .route("/api/v1/queue/run", post(api::run_queue))
         .route("/api/v1/queue/retry", post(api::retry_all))
+        .route("/api/v1/queue/pause", post(keeping::pause))
+        .route("/api/v1/queue/resume", post(keeping::resume))
 }
 
 fn page_routes() -> Router<LanState> {
@@ -142,9 +147,13 @@ fn page_routes() -> Router<LanState> {
         .route("/calls/{call_sid}", get(pages::call))
         .route("/calls/{call_sid}/retry", post(pages::retry))
         .route("/calls/{call_sid}/swap", post(pages::swap))
+        .route("/calls/{call_sid}/hold", post(keeping::hold_on_page))
+        .route("/calls/{call_sid}/release", post(keeping::release_on_page))
         .route("/queue", get(pages::queue))
         .route("/queue/run", post(pages::run_queue))
         .route("/queue/retry", post(pages::retry_all))
+        .route("/queue/pause", post(keeping::pause_on_page))
+        .route("/queue/resume", post(keeping::resume_on_page))
 }
 
 /// What tells nothing about any call.

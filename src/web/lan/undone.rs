@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::LanState;
 use super::problem::Problem;
 use crate::domain::{Stage, UnixMillis};
-use crate::store::{Backlog, Outage, Pace, QueueItem};
+use crate::store::{Backlog, Outage, Pace, Pause, QueueItem};
 
 /// Items told at most: three days without network at a busy office leave fewer calls. What is
 /// left off is still counted.
@@ -69,6 +69,8 @@ pub(super) struct Undone {
     pub(super) items: Vec<QueueItem>,
     pub(super) reach: Reach,
     pub(super) outages: Vec<Outage>,
+    /// What a person has paused.
+    pub(super) pauses: Vec<Pause>,
 }
 
 impl Undone {
@@ -76,9 +78,11 @@ impl Undone {
     pub(super) async fn gather(lan: &LanState) -> Result<Self, Problem> {
         let now = lan.clock.now();
         let reach = Reach::look(lan).await?;
+        let pauses = lan.store.pauses().await?;
         let pace = lan.store.pace(now.minus(PACE_WINDOW)).await?;
         let stages = lan.store.backlog().await?.into_iter().map(|backlog| {
-            let stalled = reach.is_down() && backlog.stage.needs_network();
+            let stalled = (reach.is_down() && backlog.stage.needs_network())
+                || pause_of(&pauses, backlog.stage).is_some();
             let pace = pace.iter().find(|pace| pace.stage == backlog.stage && !stalled);
             StageWork { drain: drain(&backlog, pace, now), backlog }
         });
@@ -87,12 +91,17 @@ impl Undone {
         let items = lan.store.queue(ITEMS_MAX).await?;
         let outages = lan.store.outages(OUTAGES_MAX).await?;
         let held = lan.schedule.held();
-        Ok(Self { now, stages, held, items, reach, outages })
+        Ok(Self { now, stages, held, items, reach, outages, pauses })
     }
 
     /// Returns why a stage is held back, if it is.
     pub(super) fn held(&self, stage: Stage) -> Option<&str> {
         self.held.as_deref().filter(|_| stage == Stage::Transcript)
+    }
+
+    /// Returns the pause that keeps a stage from going on, if there is one.
+    pub(super) fn pause(&self, stage: Stage) -> Option<&Pause> {
+        pause_of(&self.pauses, stage)
     }
 
     /// Returns how many items there are beyond those told.
@@ -104,6 +113,10 @@ impl Undone {
         let all: u64 = self.stages.iter().map(count).sum();
         all.saturating_sub(self.items.len() as u64)
     }
+}
+
+fn pause_of(pauses: &[Pause], stage: Stage) -> Option<&Pause> {
+    pauses.iter().find(|pause| pause.stage.is_none_or(|paused| paused == stage))
 }
 
 /// Estimates how long what is undone takes: as long for each as for those done lately.
@@ -149,7 +162,15 @@ mod tests {
     use super::*;
 
     fn backlog(pending: u64, processing: u64) -> Backlog {
-        Backlog { stage: Stage::Fetch, pending, processing, failed: 3, oldest: None }
+        Backlog {
+            stage: Stage::Fetch,
+            pending,
+            processing,
+            failed: 3,
+            oldest: None,
+            next_attempt_at: None,
+            waiting_for: None,
+        }
     }
 
     fn pace(completed: u64, first_at: i64) -> Pace {
