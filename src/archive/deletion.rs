@@ -18,7 +18,7 @@ use crate::domain::{CallSid, RecordingSid, Stage, StageStatus, WaitingFor};
 use crate::pipeline::{Verdict, Work};
 use crate::store::{AuditEntry, CallDetail, Claim, CloudRecordingRow, Output, Store, StoreError};
 use crate::twilio::rest::{Client, Deletion, RestError};
-use crate::vault::Vault;
+use crate::vault::{Mark, Vault};
 
 /// How often it is looked again whether what withheld a deletion still does. Nothing is urgent
 /// about one.
@@ -229,6 +229,11 @@ impl Work for DeleteWork {
     /// A copy too many costs a little; it is tried for ever.
     fn attempts_max(&self) -> Option<u32> {
         None
+    }
+
+    /// With no room here, Twilio's copies are what new calls are kept by.
+    fn held(&self) -> Option<Duration> {
+        (self.options.vault.mark() >= Mark::Black).then_some(LOOK_AGAIN)
     }
 
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {

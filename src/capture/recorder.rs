@@ -15,7 +15,7 @@ use crate::clock::SharedClock;
 use crate::domain::{CallSid, PartyMap, RateHz, Samples8k, StreamSid};
 use crate::pipeline::Due;
 use crate::store::{NewCall, Store};
-use crate::vault::Vault;
+use crate::vault::{Mark, Vault};
 
 /// Messages that may wait for a call's task: 5 s of two tracks (2 x 50 frames/s x 5 s). The task
 /// waits for nothing, so this only fills when the processor has no time for it.
@@ -77,6 +77,9 @@ pub enum Refused {
     /// As many calls are live as are allowed.
     #[error("too many calls are being recorded")]
     Full,
+    /// What is left of the disk is for the calls that are live.
+    #[error("there is no room on the disk for another call")]
+    NoRoom,
     /// The program is stopping.
     #[error("the recorder is stopping")]
     Stopping,
@@ -167,12 +170,9 @@ impl Recorder {
     }
 
     fn begin(&self, call_sid: &CallSid) -> Result<mpsc::Sender<Message>, Refused> {
-        if self.options.stop.is_cancelled() {
-            return Err(Refused::Stopping);
-        }
         let mut calls = self.calls();
-        if calls.len() >= self.options.calls_max {
-            return Err(Refused::Full);
+        if let Some(refused) = self.refuses_beside(calls.len()) {
+            return Err(refused);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (mailbox, inbox) = mpsc::channel(MAILBOX_MAX);
@@ -211,9 +211,19 @@ impl Recorder {
         true
     }
 
-    /// Says whether one more call may be heard.
-    pub fn has_room(&self) -> bool {
-        !self.options.stop.is_cancelled() && self.calls().len() < self.options.calls_max
+    /// Says why one more call is not heard, if it is not.
+    pub fn refuses(&self) -> Option<Refused> {
+        self.refuses_beside(self.live_count())
+    }
+
+    fn refuses_beside(&self, live: usize) -> Option<Refused> {
+        if self.options.stop.is_cancelled() {
+            return Some(Refused::Stopping);
+        }
+        if live >= self.options.calls_max {
+            return Some(Refused::Full);
+        }
+        (self.options.vault.mark() >= Mark::Black).then_some(Refused::NoRoom)
     }
 
     /// Counts the calls in progress.

@@ -61,7 +61,12 @@ pub async fn salvage_strays(
         Err(_panicked) => return Ok(salvaged),
     };
     for folder in folders {
-        let open = adopt(store, clock, &folder).await?;
+        let open = match adopt(store, clock, &folder).await {
+            Ok(open) => open,
+            // Its folder goes with the rest of it.
+            Err(StoreError::Erased) => continue,
+            Err(error) => return Err(error),
+        };
         match look_into(vault, folder).await {
             Ok(found) => take_in(store, clock, &open, found, &mut salvaged).await?,
             Err(error) => {

@@ -92,6 +92,11 @@ impl Appliance {
         self.answer(self.client.post(url(path)).json(body).timeout(CHANGE_PATIENCE)).await
     }
 
+    /// Has something deleted.
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.client.delete(url(path)).timeout(CHANGE_PATIENCE)).await
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::admin::Appliance;
 use super::exit::Failure;
-use super::{Context, block_on, export, output};
+use super::{Context, block_on, erase, export, output};
 use crate::domain::CallSid;
 
 /// How often a transcript under way is looked at.
@@ -61,6 +61,17 @@ pub(super) enum Args {
         /// The call (CA…)
         call_sid: CallSid,
     },
+    /// Erase a call for good: here, in the archive and at Twilio; answers with the certificate
+    Delete {
+        /// The call (CA…)
+        call_sid: CallSid,
+        /// Do not ask whether it is meant
+        #[arg(long)]
+        yes: bool,
+        /// Print the certificate as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Write a call into a folder named after it: its sound, its transcript, and a manifest with the SHA-256 of every file
     Export {
         /// The call (CA…)
@@ -98,6 +109,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             let _: Value = block_on(appliance.post(&path, &json!({})))?;
             output::line(&format!("{call_sid} is not held any more"))
         }
+        Args::Delete { call_sid, yes, json } => erase::call(&appliance, call_sid, *yes, *json),
         Args::Export { call_sid, dir, json } => {
             let (folder, manifest) = block_on(export::export(&appliance, call_sid, dir))?;
             if *json {

@@ -20,6 +20,9 @@ use crate::vault::{self, Expect, Folder, SealedDownload, Vault};
 /// there later was deleted.
 const NOT_YET: Duration = Duration::from_mins(30);
 
+/// How soon it is looked again whether there is room.
+pub(super) const NO_ROOM_AGAIN: Duration = Duration::from_secs(10);
+
 /// What the stage needs.
 pub struct FetchOptions {
     /// Twilio.
@@ -258,6 +261,11 @@ impl Work for FetchWork {
 
     fn attempts_max(&self) -> Option<u32> {
         None
+    }
+
+    /// What is left of the disk is for what is live; Twilio keeps its copies meanwhile.
+    fn held(&self) -> Option<Duration> {
+        (self.options.vault.mark() == vault::Mark::Spent).then_some(NO_ROOM_AGAIN)
     }
 
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {

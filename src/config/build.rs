@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::merge::Merged;
 use super::outside::{archive, twilio};
 use super::{
-    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
+    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, keeping, raw, units,
 };
 use crate::domain::RateHz;
 use crate::models::{Language, Mirror, english_only, model_dirs};
@@ -36,6 +36,7 @@ pub(super) fn build(
         let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
         transcription.speech_socket = socket.map(PathBuf::from);
     }
+    let retention = keeping::retention(&raw.retention, problems);
     let consent = consent(raw.consent, problems);
     Some(Config {
         server: server?,
@@ -43,6 +44,7 @@ pub(super) fn build(
         archive,
         recording: recording?,
         transcription: transcription?,
+        retention: retention?,
         consent: consent?,
         file,
         warnings,

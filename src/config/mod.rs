@@ -8,6 +8,7 @@
 
 mod build;
 mod edit;
+mod keeping;
 mod lookup;
 mod merge;
 mod outside;
@@ -22,9 +23,11 @@ use std::time::Duration;
 use crate::archive::PlaceOptions;
 use crate::domain::{AccountSid, RateHz};
 use crate::models::{Language, Mirror};
+use crate::retention::Policy;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::Credentials;
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::lan::Prices;
 
 pub use edit::{EditError, set_models};
 pub use lookup::{Environment, Lookup};
@@ -51,6 +54,8 @@ pub struct Config {
     pub recording: Recording,
     /// How it is written down.
     pub transcription: Transcription,
+    /// How long what is kept.
+    pub retention: Policy,
     /// What people are told before they are recorded.
     pub consent: Consent,
     /// The file it was read from; none for built-in defaults.
@@ -103,6 +108,8 @@ pub struct Twilio {
     pub deletion: Option<Deletion>,
     /// Bytes a second for all downloads together.
     pub bandwidth_limit: Option<u64>,
+    /// What Twilio's copies cost, as far as that was said.
+    pub prices: Prices,
 }
 
 /// When Twilio's copies are deleted.

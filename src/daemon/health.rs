@@ -14,7 +14,7 @@ use crate::clock::SharedClock;
 use crate::pipeline::{Link, LinkState};
 use crate::store::{Backlog, Store, StoreError};
 use crate::transcribe::ModelFiles;
-use crate::vault::Vault;
+use crate::vault::{Mark, Space, Vault};
 use crate::web::door::Settings;
 use crate::web::health::{Check, CheckState, Health};
 
@@ -199,9 +199,9 @@ impl Watcher {
 
     async fn space(&self) -> Check {
         let vault = self.vault.clone();
-        let asked = tokio::task::spawn_blocking(move || vault.free_bytes());
+        let asked = tokio::task::spawn_blocking(move || vault.space());
         let name = "space";
-        let Ok(Ok(Ok(free))) = timeout(PATIENCE, asked).await else {
+        let Ok(Ok(Ok(Space { free_bytes: free, .. }))) = timeout(PATIENCE, asked).await else {
             return check(
                 name,
                 CheckState::Failing,
@@ -218,7 +218,23 @@ impl Watcher {
                 Some("delete what is not needed or fit a larger disk before recordings fail"),
             );
         }
-        check(name, CheckState::Ok, format!("{megabytes} MB are free"), None)
+        match self.vault.mark() {
+            Mark::Black | Mark::Spent => check(
+                name,
+                CheckState::Failing,
+                format!("{megabytes} MB are free: only for calls that are live, new ones are recorded at Twilio only"),
+                Some("look at the storage page for what is kept back and why, or fit a larger disk"),
+            ),
+            Mark::Red => check(
+                name,
+                CheckState::Degraded,
+                format!("{megabytes} MB are free, for less than an hour of as many calls as may be: whatever may go makes room"),
+                Some("look at the storage page for what is kept back and why"),
+            ),
+            Mark::Amber | Mark::Green => {
+                check(name, CheckState::Ok, format!("{megabytes} MB are free"), None)
+            }
+        }
     }
 
     fn sync(&self) -> Check {

@@ -14,13 +14,13 @@ use tokio_util::task::TaskTracker;
 use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors, speech};
+use super::{Ports, doors, keeping, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
 use crate::config::{Config, Keep16k};
 use crate::pipeline::{self, Due, Runner, Work};
-use crate::retention;
+use crate::retention::Keeper;
 use crate::store::Store;
 use crate::transcribe::{
     LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
@@ -57,6 +57,7 @@ pub(super) struct House {
     schedule: Schedule,
     recorder: Recorder,
     outside: Outside,
+    keeper: Keeper,
     calls: TaskTracker,
     admin: Arc<Listener>,
     heart: Heart,
@@ -114,6 +115,7 @@ impl House {
         let heart = Heart::default();
         let outside =
             Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
+        let keeper = keeping::keeper(config, (&store, &vault), clock, &recorder, &outside, &due);
         tracing::info!(
             event = "opened",
             "the ledger and the recordings are in {}",
@@ -131,6 +133,7 @@ impl House {
             schedule,
             recorder,
             outside,
+            keeper,
             calls,
             admin: Arc::new(admin),
             heart,
@@ -188,12 +191,8 @@ impl House {
             link: None,
         });
         rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
-        let sweep = retention::Options {
-            store: self.store.clone(),
-            vault: self.vault.clone(),
-            clock: Arc::clone(&self.clock),
-        };
-        rooms.spawn(self.heart.beating("the sweep", retention::run(sweep, stop.clone())));
+        let keeper = self.keeper.clone();
+        rooms.spawn(self.heart.beating("the keeper", keeper.run(stop.clone())));
         if self.config.transcription.live {
             let recorder = self.recorder.clone();
             let writer = LiveWriter::new(
@@ -245,6 +244,9 @@ impl House {
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             link: self.outside.link(),
+            keeper: self.keeper.clone(),
+            prices: self.config.twilio.prices.clone(),
+            has_archive: self.config.archive.is_some(),
             health,
             stopping: stop.clone(),
         };

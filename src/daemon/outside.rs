@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::heart::Heart;
 use crate::archive::{
-    ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Remote, Rendered,
+    ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Eraser, EraserOptions, Remote,
+    Rendered, Witness,
 };
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
@@ -43,6 +44,7 @@ pub(super) struct Outside {
     pub(super) recorder: Recorder,
     heart: Heart,
     twilio: Option<Twilio>,
+    remote: Option<Remote>,
 }
 
 /// Twilio's REST API, as soon as an account is set.
@@ -72,6 +74,13 @@ impl Outside {
             }
             _ => None,
         };
+        let remote = match &config.archive {
+            Some(archive) => {
+                let throttle = throttle(clock, recorder, archive.bandwidth_limit);
+                Some(Remote::open(&archive.place, throttle).context("archive")?)
+            }
+            None => None,
+        };
         Ok(Self {
             store: store.clone(),
             vault: vault.clone(),
@@ -80,7 +89,19 @@ impl Outside {
             recorder: recorder.clone(),
             heart: heart.clone(),
             twilio,
+            remote,
         })
+    }
+
+    /// Makes what asks whether things are still there that are relied on; none when there is
+    /// nowhere to ask.
+    pub(super) fn witness(&self) -> Option<Witness> {
+        let twilio = self.twilio.as_ref().map(|twilio| twilio.client.clone());
+        if twilio.is_none() && self.remote.is_none() {
+            return None;
+        }
+        let known = (self.store.clone(), Arc::clone(&self.clock));
+        Some(Witness::new(known, self.remote.clone(), twilio))
     }
 
     /// Returns the link, if there is one.
@@ -137,13 +158,7 @@ impl Outside {
         rooms: &mut JoinSet<&'static str>,
         stop: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let remote = match &config.archive {
-            Some(archive) => {
-                let throttle = self.throttle(archive.bandwidth_limit);
-                Some(Remote::open(&archive.place, throttle).context("archive")?)
-            }
-            None => None,
-        };
+        let remote = self.remote.clone();
         let deletion = config.twilio.deletion;
         let now = self.clock.now();
         let unreadable = "the ledger cannot be written";
@@ -174,6 +189,15 @@ impl Outside {
         let link = self.link().filter(|_| deletion.is_some());
         let delete = self.runner(Arc::new(delete), NonZeroUsize::MIN, link);
         rooms.spawn(self.heart.beating("the delete stage", delete.run(stop.clone())));
+        let eraser = Eraser::new(EraserOptions {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            due: self.due.clone(),
+            link: self.link(),
+            remote: self.remote.clone(),
+            twilio: self.twilio.as_ref().map(|twilio| twilio.client.clone()),
+        });
+        rooms.spawn(self.heart.beating("the eraser", eraser.run(stop.clone())));
         Ok(())
     }
 
@@ -190,7 +214,7 @@ impl Outside {
             store: self.store.clone(),
             vault: self.vault.clone(),
             clock: Arc::clone(&self.clock),
-            throttle: self.throttle(config.twilio.bandwidth_limit),
+            throttle: throttle(&self.clock, &self.recorder, config.twilio.bandwidth_limit),
         });
         let fetch = self.runner(Arc::new(fetch), FETCHES, Some(link.clone()));
         rooms.spawn(self.heart.beating("the fetch stage", fetch.run(stop.clone())));
@@ -220,11 +244,12 @@ impl Outside {
         })
     }
 
-    fn throttle(&self, limit_bytes_per_s: Option<u64>) -> Throttle {
-        let recorder = self.recorder.clone();
-        let is_live: IsLive = Arc::new(move || recorder.live_count() > 0);
-        Throttle::new(Arc::clone(&self.clock), limit_bytes_per_s, is_live)
-    }
+}
+
+fn throttle(clock: &SharedClock, recorder: &Recorder, limit_bytes_per_s: Option<u64>) -> Throttle {
+    let recorder = recorder.clone();
+    let is_live: IsLive = Arc::new(move || recorder.live_count() > 0);
+    Throttle::new(Arc::clone(clock), limit_bytes_per_s, is_live)
 }
 
 /// Writes a conversation down for the archive.

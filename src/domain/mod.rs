@@ -13,7 +13,8 @@ pub use parties::PartyMap;
 pub use sid::{AccountSid, BadSid, CallSid, RecordingSid, StreamSid};
 pub use time::{RateHz, Samples8k, UnixMillis, lasting};
 pub use words::{
-    BadWord, Direction, DurationSource, EndReason, GapReason, Origin, Party, RecordingStatus,
+    BadWord, Direction, DurationSource, EndReason, GapReason, Origin, Party, PieceKind,
+    RecordingStatus,
     Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
 };
 

@@ -3,7 +3,7 @@
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::streams::sql_count;
-use super::{CallId, Store, StoreError, chain};
+use super::{CallId, Store, StoreError, chain, erasure_items, erasures};
 use crate::domain::{CallSid, RecordingSid, Stage, UnixMillis};
 
 /// What a recording callback, or Twilio's list, says.
@@ -67,6 +67,11 @@ impl Store {
     /// anything is different now.
     pub async fn cloud_recording(&self, update: CloudUpdate) -> Result<bool, StoreError> {
         self.write(move |tx| {
+            if let Some(erasure) = erasures::erased_by(tx, &update.call_sid)? {
+                // It was made, or heard of, after its call was erased.
+                erasure_items::add_recording(tx, &erasure, &update)?;
+                return Ok(false);
+            }
             let call = tx
                 .query_row(
                     "select id from calls where call_sid = ?1",

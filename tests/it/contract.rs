@@ -129,6 +129,8 @@ async fn every_request_is_as_twilio_describes_it() {
     prism.approves().await;
     assert_eq!(client.delete_recording(&recording).await, Ok(Deletion::Deleted));
     prism.approves().await;
+    assert_eq!(client.delete_call(&call).await, Ok(Deletion::Deleted));
+    prism.approves().await;
 
     // It does look: the same request with one word wrong.
     let http = reqwest::Client::builder().no_proxy().build().unwrap();

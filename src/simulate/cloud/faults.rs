@@ -15,6 +15,8 @@ pub enum Endpoint {
     Calls,
     /// One call.
     Call,
+    /// Deleting a call's record.
+    DeleteCall,
     /// The recordings of one call.
     CallRecordings,
     /// Recording a call from now on.

@@ -12,6 +12,7 @@ pub(super) enum Target {
     Account,
     Calls,
     Call(CallSid),
+    DeleteCall(CallSid),
     CallRecordings(CallSid),
     StartRecording(CallSid),
     Recordings,
@@ -41,6 +42,7 @@ impl Target {
         let target = match (method.as_str(), parts.as_slice(), is_json) {
             ("GET", ["Calls"], true) => Self::Calls,
             ("GET", ["Calls", sid], true) => Self::Call(sid.parse().ok()?),
+            ("DELETE", ["Calls", sid], true) => Self::DeleteCall(sid.parse().ok()?),
             ("GET", ["Calls", sid, "Recordings"], true) => Self::CallRecordings(sid.parse().ok()?),
             ("POST", ["Calls", sid, "Recordings"], true) => Self::StartRecording(sid.parse().ok()?),
             ("GET", ["Recordings"], true) => Self::Recordings,
@@ -57,6 +59,7 @@ impl Target {
             Self::Account => Endpoint::Account,
             Self::Calls => Endpoint::Calls,
             Self::Call(_) => Endpoint::Call,
+            Self::DeleteCall(_) => Endpoint::DeleteCall,
             Self::CallRecordings(_) => Endpoint::CallRecordings,
             Self::StartRecording(_) => Endpoint::StartRecording,
             Self::Recordings => Endpoint::Recordings,
@@ -105,5 +108,6 @@ mod tests {
         let one = format!("{base}/Recordings/{recording}.json");
         assert_eq!(of(Method::DELETE, one.clone()), Endpoint::DeleteRecording);
         assert_eq!(of(Method::PUT, one), Endpoint::Unknown);
+        assert_eq!(of(Method::DELETE, format!("{base}/Calls/{call}.json")), Endpoint::DeleteCall);
     }
 }

@@ -85,11 +85,11 @@ async fn announce(state: &DoorState, request: &VoiceRequest) -> Option<String> {
         tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is answered and recorded at Twilio only: the data folder cannot be used");
         return None;
     };
-    let room = inside.recorder.has_room();
-    if !room {
-        tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is recorded at Twilio only: server.max_calls calls are live");
+    let refused = inside.recorder.refuses();
+    if let Some(refused) = refused {
+        tracing::error!(call.sid = %sid, event = "call.degraded", error = %refused, "{sid} is recorded at Twilio only: {refused}");
     }
-    let token = room.then(new_token).flatten();
+    let token = if refused.is_none() { new_token() } else { None };
     let call = new_call(state, request, token.is_some());
     let hash = token.as_deref().map(token_hash);
     let written = tokio::time::timeout(LEDGER_PATIENCE, inside.store.announce_call(call, hash));

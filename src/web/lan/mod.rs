@@ -10,6 +10,7 @@
 mod api;
 mod assets;
 mod degraded;
+mod erasing;
 mod gate;
 mod keeping;
 mod live;
@@ -17,6 +18,7 @@ mod pages;
 mod problem;
 mod query;
 mod sound;
+mod storage;
 mod undone;
 mod wire;
 
@@ -36,12 +38,14 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 pub use self::degraded::degraded_router;
 pub(in crate::web) use self::gate::Actor;
 pub use self::gate::Gate;
+pub use self::storage::Prices;
 
 use self::problem::Problem;
 use super::health::Health;
 use crate::clock::SharedClock;
 use crate::domain::CallSid;
 use crate::pipeline::{Due, Link};
+use crate::retention::Keeper;
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::{LiveBoard, Schedule};
 
@@ -68,6 +72,12 @@ pub struct LanState {
     pub due: Due,
     /// The link to the outside, where something needs it.
     pub link: Option<Link>,
+    /// Who decides what goes.
+    pub keeper: Keeper,
+    /// What Twilio's copies cost, as far as that was said.
+    pub prices: Prices,
+    /// Whether there is an archive.
+    pub has_archive: bool,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
     /// Cancelled when the appliance stops, so that live streams end.
@@ -121,7 +131,7 @@ fn bounded(routes: Router<LanState>) -> Router<LanState> {
 
 fn api_routes() -> Router<LanState> {
     let call = Router::new()
-        .route("/", get(api::call))
+        .route("/", get(api::call).delete(erasing::call))
         .route("/transcript", get(api::transcript))
         .route("/audio/{name}", get(sound::audio))
         .route("/recordings/{name}", get(sound::recording))
@@ -137,6 +147,10 @@ fn api_routes() -> Router<LanState> {
         .route("/api/v1/queue", get(api::queue))
         .route("/api/v1/queue/run", post(api::run_queue))
         .route("/api/v1/queue/retry", post(api::retry_all))
+        .route("/api/v1/storage", get(storage::storage))
+        .route("/api/v1/purge", post(storage::purge))
+        .route("/api/v1/erasures", get(erasing::list).post(erasing::number))
+        .route("/api/v1/erasures/{id}", get(erasing::certificate))
         .route("/api/v1/queue/pause", post(keeping::pause))
         .route("/api/v1/queue/resume", post(keeping::resume))
 }
@@ -150,6 +164,7 @@ fn page_routes() -> Router<LanState> {
         .route("/calls/{call_sid}/hold", post(keeping::hold_on_page))
         .route("/calls/{call_sid}/release", post(keeping::release_on_page))
         .route("/queue", get(pages::queue))
+        .route("/storage", get(pages::storage))
         .route("/queue/run", post(pages::run_queue))
         .route("/queue/retry", post(pages::retry_all))
         .route("/queue/pause", post(keeping::pause_on_page))

@@ -6,6 +6,7 @@ use super::LanState;
 use super::problem::Problem;
 use crate::domain::{Stage, UnixMillis};
 use crate::store::{Backlog, Outage, Pace, Pause, QueueItem};
+use crate::vault::Mark;
 
 /// Items told at most: three days without network at a busy office leave fewer calls. What is
 /// left off is still counted.
@@ -16,6 +17,10 @@ const OUTAGES_MAX: u32 = 50;
 
 /// How far back one looks for how quickly work gets done.
 const PACE_WINDOW: Duration = Duration::from_hours(1);
+
+/// What holds work back while there is no room.
+const NO_ROOM: &str = "the disk has no room: what is left is for live calls";
+const KEPT_AT_TWILIO: &str = "the disk has no room: Twilio's copies stay";
 
 /// How long it is told what was caught up after an outage.
 const NEWS_FOR: Duration = Duration::from_hours(24);
@@ -65,6 +70,8 @@ pub(super) struct Undone {
     pub(super) stages: Vec<StageWork>,
     /// Why transcripts are held back, if they are.
     pub(super) held: Option<String>,
+    /// How the room on the disk is.
+    pub(super) mark: Mark,
     /// The oldest of it.
     pub(super) items: Vec<QueueItem>,
     pub(super) reach: Reach,
@@ -91,12 +98,18 @@ impl Undone {
         let items = lan.store.queue(ITEMS_MAX).await?;
         let outages = lan.store.outages(OUTAGES_MAX).await?;
         let held = lan.schedule.held();
-        Ok(Self { now, stages, held, items, reach, outages, pauses })
+        let mark = lan.keeper.seen().mark;
+        Ok(Self { now, stages, held, mark, items, reach, outages, pauses })
     }
 
     /// Returns why a stage is held back, if it is.
     pub(super) fn held(&self, stage: Stage) -> Option<&str> {
-        self.held.as_deref().filter(|_| stage == Stage::Transcript)
+        let room = match stage {
+            Stage::Fetch | Stage::Split => (self.mark == Mark::Spent).then_some(NO_ROOM),
+            Stage::Delete => (self.mark >= Mark::Black).then_some(KEPT_AT_TWILIO),
+            Stage::Transcript | Stage::Summary | Stage::Archive => None,
+        };
+        room.or_else(|| self.held.as_deref().filter(|_| stage == Stage::Transcript))
     }
 
     /// Returns the pause that keeps a stage from going on, if there is one.

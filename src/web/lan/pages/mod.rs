@@ -10,6 +10,7 @@ mod copies;
 mod list;
 mod losses;
 mod queue;
+mod storage;
 mod words;
 
 use askama::Template;
@@ -23,6 +24,7 @@ use self::banner::Banner;
 use super::gate::Actor;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
+use super::storage::Storage;
 use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
 use super::{LanState, api, assets};
@@ -183,6 +185,16 @@ pub(super) async fn queue(
     let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow());
     Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
+}
+
+/// `GET /storage`
+pub(super) async fn storage(
+    State(lan): State<LanState>,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let gathered = Storage::gather(&lan).await?;
+    let frame = Frame::new(&lan.health.borrow());
+    Ok(html(&headers, &storage::StoragePage::new(frame, &gathered, lan.keeper.policy())))
 }
 
 /// `POST /queue/run`: the button on the queue's page.

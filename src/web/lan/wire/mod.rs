@@ -1,10 +1,12 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
 mod queue;
+mod storage;
 
 use serde::Serialize;
 
 pub(super) use self::queue::{AllQueued, Pauses, Queue, Run};
+pub(super) use self::storage::{PurgeAnswer, Storage};
 
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
