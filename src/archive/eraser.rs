@@ -163,8 +163,10 @@ impl Eraser {
 
     async fn recording(&self, item: &Item) -> Result<Tried, Left> {
         let twilio = self.twilio()?;
-        let sid: RecordingSid =
-            item.name.parse().map_err(|error: crate::domain::BadSid| Left::of(error.to_string()))?;
+        let sid: RecordingSid = item
+            .name
+            .parse()
+            .map_err(|error: crate::domain::BadSid| Left::of(error.to_string()))?;
         Ok(of_deletion(twilio.delete_recording(&sid).await?))
     }
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
+use super::Remote;
 use super::fingerprint::Fingerprint;
 use super::remote::{Look, Shown};
-use super::Remote;
 use crate::clock::SharedClock;
 use crate::domain::RecordingSid;
 use crate::store::{Archived, Store};

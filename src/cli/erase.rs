@@ -70,7 +70,10 @@ async fn number_of(appliance: &Appliance, number: &str, args: &Args) -> Result<(
     if calls.is_empty() {
         return Err(Failure::Failed("there is no call of that number".to_owned()));
     }
-    confirm(args.yes, &format!("Erase {going} calls here, in the archive and at Twilio, for good?"))?;
+    confirm(
+        args.yes,
+        &format!("Erase {going} calls here, in the archive and at Twilio, for good?"),
+    )?;
     let certificate: Value = appliance.post("/api/v1/erasures", &ask(false)).await?;
     tell(appliance, &certificate, args.json).await
 }
@@ -129,7 +132,13 @@ fn list(appliance: &Appliance, json: bool) -> Result<(), Failure> {
             Some(0) | None => "finished".to_owned(),
             Some(count) => format!("{count} pending"),
         };
-        rows.push(vec![text("certificate"), text("asked_at"), text("what"), text("subject"), pending]);
+        rows.push(vec![
+            text("certificate"),
+            text("asked_at"),
+            text("what"),
+            text("subject"),
+            pending,
+        ]);
     }
     if rows.is_empty() { output::line("nothing was erased") } else { output::table(&rows) }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::merge::Merged;
 use super::outside::{archive, twilio};
 use super::{
-    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, keeping, raw, units,
+    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, keeping, raw,
+    units,
 };
 use crate::domain::RateHz;
 use crate::models::{Language, Mirror, english_only, model_dirs};

@@ -222,13 +222,19 @@ impl Watcher {
             Mark::Black | Mark::Spent => check(
                 name,
                 CheckState::Failing,
-                format!("{megabytes} MB are free: only for calls that are live, new ones are recorded at Twilio only"),
-                Some("look at the storage page for what is kept back and why, or fit a larger disk"),
+                format!(
+                    "{megabytes} MB are free: only for calls that are live, new ones are recorded at Twilio only"
+                ),
+                Some(
+                    "look at the storage page for what is kept back and why, or fit a larger disk",
+                ),
             ),
             Mark::Red => check(
                 name,
                 CheckState::Degraded,
-                format!("{megabytes} MB are free, for less than an hour of as many calls as may be: whatever may go makes room"),
+                format!(
+                    "{megabytes} MB are free, for less than an hour of as many calls as may be: whatever may go makes room"
+                ),
                 Some("look at the storage page for what is kept back and why"),
             ),
             Mark::Amber | Mark::Green => {

@@ -243,7 +243,6 @@ impl Outside {
             link,
         })
     }
-
 }
 
 fn throttle(clock: &SharedClock, recorder: &Recorder, limit_bytes_per_s: Option<u64>) -> Throttle {

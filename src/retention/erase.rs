@@ -41,7 +41,9 @@ async fn remove_folder(options: &KeeperOptions, item: &Item) -> Option<Tried> {
     };
     match tokio::task::spawn_blocking(move || vault.remove_folder(&folder)).await {
         Ok(Ok(0)) => Some(Tried::Gone { note: None }),
-        Ok(Ok(left)) => Some(Tried::Gone { note: Some(format!("{left} unfinished files were in it")) }),
+        Ok(Ok(left)) => {
+            Some(Tried::Gone { note: Some(format!("{left} unfinished files were in it")) })
+        }
         Ok(Err(error)) => later(error.to_string()),
         Err(broken) => later(broken.to_string()),
     }
@@ -86,7 +88,10 @@ async fn tell(options: &KeeperOptions) -> Result<(), StoreError> {
                 store.erasure_told(erasure, json.to_string(), clock.now()).await?;
             }
             Err(error) => {
-                tracing::error!(error, "the certificate of an erasure cannot be written; it is tried again");
+                tracing::error!(
+                    error,
+                    "the certificate of an erasure cannot be written; it is tried again"
+                );
             }
         }
     }

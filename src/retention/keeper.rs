@@ -306,7 +306,11 @@ impl Keeper {
             let (freed, pieces) = (done.freed_bytes, done.pieces);
             let room = plan.steps.iter().any(|step| step.why == Why::Room);
             let why = if room { "to make room" } else { "past their days" };
-            tracing::info!(event = "purge.completed", size_bytes = freed, "{pieces} pieces of calls went, {why}: {freed} bytes are free again");
+            tracing::info!(
+                event = "purge.completed",
+                size_bytes = freed,
+                "{pieces} pieces of calls went, {why}: {freed} bytes are free again"
+            );
         }
         if done.pieces > 0 || !done.withheld.is_empty() {
             self.state().last = Some(done.clone());
@@ -351,7 +355,10 @@ impl Keeper {
         self.inner.options.vault.set_mark(mark);
         let megabytes = space.free_bytes / 1_000_000;
         if mark >= Mark::Black && stood < Mark::Black {
-            tracing::error!(event = "space.black", "{megabytes} MB are free: calls that are live go on, new ones are recorded at Twilio only until there is room");
+            tracing::error!(
+                event = "space.black",
+                "{megabytes} MB are free: calls that are live go on, new ones are recorded at Twilio only until there is room"
+            );
         } else if mark > stood {
             tracing::warn!(event = %format_args!("space.{}", mark.as_str()), "{megabytes} MB are free: what may go makes room");
         } else {

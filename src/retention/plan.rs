@@ -216,20 +216,18 @@ impl<'a> Left<'a> {
         };
         let here = match (piece.kind, piece.source) {
             // From any other source 16 kHz may be what was recorded, and 8 kHz what was made of it.
-            (PieceKind::Wide, Some(TrackSource::Stream | TrackSource::Cloud)) => {
-                beside(&|other| {
-                    matches!(other.kind, PieceKind::Narrow | PieceKind::Channel)
-                        && (other.party, other.source, other.part_no)
-                            == (piece.party, piece.source, piece.part_no)
-                })
-            }
-            (PieceKind::Channel, _) => beside(&|other| {
-                other.kind == PieceKind::Copy && other.part_no == piece.part_no
-            }),
-            // What was said is heard again.
-            (PieceKind::Words, _) => beside(&|other| {
+            (PieceKind::Wide, Some(TrackSource::Stream | TrackSource::Cloud)) => beside(&|other| {
                 matches!(other.kind, PieceKind::Narrow | PieceKind::Channel)
+                    && (other.party, other.source, other.part_no)
+                        == (piece.party, piece.source, piece.part_no)
             }),
+            (PieceKind::Channel, _) => {
+                beside(&|other| other.kind == PieceKind::Copy && other.part_no == piece.part_no)
+            }
+            // What was said is heard again.
+            (PieceKind::Words, _) => {
+                beside(&|other| matches!(other.kind, PieceKind::Narrow | PieceKind::Channel))
+            }
             (PieceKind::Wide | PieceKind::Narrow | PieceKind::Copy, _) => None,
         };
         match (here, &piece.archived, &piece.at_twilio) {
@@ -319,7 +317,8 @@ impl Planner<'_> {
         let Some(left) = self.calls.get(index).filter(|left| left.barred().is_none()) else {
             return;
         };
-        let mut places: Vec<_> = left.pieces().map(|(place, piece)| (going(piece.kind), place)).collect();
+        let mut places: Vec<_> =
+            left.pieces().map(|(place, piece)| (going(piece.kind), place)).collect();
         places.sort_unstable();
         for (_, place) in places {
             let Some(left) = self.calls.get(index) else { return };

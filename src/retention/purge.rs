@@ -114,7 +114,11 @@ impl<'a> Round<'a> {
     }
 
     /// Looks whether what a piece rests on is as it should be, or says what is wrong.
-    async fn stands(&mut self, kept: &Keepsake, step: &Step) -> Result<Result<(), String>, StoreError> {
+    async fn stands(
+        &mut self,
+        kept: &Keepsake,
+        step: &Step,
+    ) -> Result<Result<(), String>, StoreError> {
         let piece = kept.pieces.iter().find(|piece| piece.name == step.name);
         Ok(match (&step.rests_on, piece) {
             (_, None) => Err("it is not there any more".to_owned()),
@@ -190,8 +194,7 @@ fn read_through(vault: &Vault, piece: &Piece) -> Result<(), String> {
     if piece.kind == PieceKind::Words {
         return Ok(());
     }
-    let path: RelPath =
-        name.parse().map_err(|error: crate::vault::BadPath| error.to_string())?;
+    let path: RelPath = name.parse().map_err(|error: crate::vault::BadPath| error.to_string())?;
     if !vault.has(&path, piece.size_bytes) {
         return Err(format!("{name}, which it is made of, is gone or has another size"));
     }

@@ -115,8 +115,7 @@ impl Store {
             }
             let (call, created) = upsert(tx, &update.call)?;
             let moved = advance(tx, call, &update.call.call_status)?;
-            let mut outcome =
-                StatusOutcome { created, changed: created || moved, ended: false };
+            let mut outcome = StatusOutcome { created, changed: created || moved, ended: false };
             if let Some(reason) = update.end {
                 let ended_at = update.ended_at.unwrap_or(update.call.at);
                 outcome.ended = end(tx, call, reason, ended_at)?;

@@ -98,7 +98,8 @@ impl Store {
 
     /// Lists erasures, the newest first.
     pub async fn erasures(&self, limit: u32) -> Result<Vec<Erasure>, StoreError> {
-        self.read(move |db| erasures(db, "where ?1 = '' order by asked_at_ms desc", "", limit)).await
+        self.read(move |db| erasures(db, "where ?1 = '' order by asked_at_ms desc", "", limit))
+            .await
     }
 
     /// Lists erasures whose certificate is not written as they stand.
@@ -208,7 +209,11 @@ pub(super) fn touch(tx: &Transaction<'_>, erasure: &str, at: UnixMillis) -> Resu
 }
 
 /// Notes that a file is gone that an erasure has taken.
-pub(super) fn file_gone(tx: &Transaction<'_>, path: &str, at: UnixMillis) -> Result<(), StoreError> {
+pub(super) fn file_gone(
+    tx: &Transaction<'_>,
+    path: &str,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
     let erasure: Option<String> = tx
         .query_row(
             "select erasure_id from erasure_items where place = 'here' and kind = 'file' \

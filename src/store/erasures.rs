@@ -162,12 +162,7 @@ fn audit(tx: &Transaction<'_>, wish: &NewErasure, call_sid: &CallSid) -> Result<
     tx.execute(
         "insert into audit (at_ms, actor, action, call_sid, detail) \
          values (?1, ?2, 'erase', ?3, ?4)",
-        params![
-            wish.at.get(),
-            wish.actor,
-            call_sid.as_str(),
-            format!("certificate {}", wish.id)
-        ],
+        params![wish.at.get(), wish.actor, call_sid.as_str(), format!("certificate {}", wish.id)],
     )?;
     Ok(())
 }
@@ -224,11 +219,10 @@ fn take(
     if busy {
         return Ok(false);
     }
-    let (sid, folder): (String, Option<String>) = tx.query_row(
-        "select call_sid, folder from calls where id = ?1",
-        [call.0],
-        |row| Ok((row.get(0)?, row.get(1)?)),
-    )?;
+    let (sid, folder): (String, Option<String>) =
+        tx.query_row("select call_sid, folder from calls where id = ?1", [call.0], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     let sid: CallSid = read::parse(&sid)?;
     let item = |place, kind| Item::of(erasure, &sid, place, kind);
     let files = files(tx, call)?;
@@ -289,12 +283,10 @@ fn list_here(
     }
     let name = "fieldtape.db".to_owned();
     add(tx, &Item { name, ..item(Place::Here, ItemKind::Journal) }, at)?;
-    let mut known = tx.prepare(
-        "select object_key, size_bytes, sha256 from archive_objects where call_id = ?1",
-    )?;
-    let rows = known.query_map([call.0], |row| {
-        Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?))
-    })?;
+    let mut known = tx
+        .prepare("select object_key, size_bytes, sha256 from archive_objects where call_id = ?1")?;
+    let rows = known
+        .query_map([call.0], |row| Ok((row.get::<_, String>(0)?, row.get(1)?, row.get(2)?)))?;
     let mut objects = Vec::new();
     for row in rows {
         let (name, size_bytes, sha256) = row?;

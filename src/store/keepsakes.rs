@@ -6,9 +6,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{CallId, Store, StoreError, garbage, read};
-use crate::domain::{
-    CallSid, Party, PieceKind, RecordingSid, Stage, TrackSource, UnixMillis,
-};
+use crate::domain::{CallSid, Party, PieceKind, RecordingSid, Stage, TrackSource, UnixMillis};
 
 /// Calls looked at once, the oldest: more than fit on the largest card with a minute each.
 const CALLS_MAX: u32 = 100_000;
@@ -266,13 +264,10 @@ fn piece(row: &Row<'_>) -> Result<Piece, StoreError> {
     let key: Option<String> = row.get(8)?;
     let archived = match key {
         Some(key) => {
-            let archived = Archived {
-                key,
-                size_bytes: row.get(9)?,
-                sha256: row.get(10)?,
-                etag: row.get(11)?,
-            };
-            let same = sha256.as_ref() == Some(&archived.sha256) && size_bytes == archived.size_bytes;
+            let archived =
+                Archived { key, size_bytes: row.get(9)?, sha256: row.get(10)?, etag: row.get(11)? };
+            let same =
+                sha256.as_ref() == Some(&archived.sha256) && size_bytes == archived.size_bytes;
             (same || kind == PieceKind::Words).then_some(archived)
         }
         None => None,

@@ -10,6 +10,14 @@ use crate::domain::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(super) i64);
 
+#[cfg(test)]
+impl CallId {
+    /// Makes one for a plan that no ledger knows of.
+    pub(crate) fn for_test(id: u64) -> Self {
+        Self(i64::try_from(id).unwrap())
+    }
+}
+
 /// A call as it stands.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a column")]

@@ -285,7 +285,7 @@ async fn settling_writes_the_result_and_the_status_together() {
     let garbage = ledger.store.garbage().await.unwrap();
     assert_eq!(garbage.len(), 1, "the row of a file goes before the file does");
     assert_eq!(ledger.store.call(&sid(1)).await.unwrap().unwrap().tracks.len(), 3);
-    ledger.store.forget_garbage(garbage[0].clone()).await.unwrap();
+    ledger.store.forget_garbage(garbage[0].clone(), at(80_000)).await.unwrap();
     assert!(ledger.store.garbage().await.unwrap().is_empty());
 }
 

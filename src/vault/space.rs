@@ -30,8 +30,7 @@ pub enum Mark {
 
 impl Mark {
     /// Every mark, the best first.
-    pub const ALL: [Self; 5] =
-        [Self::Green, Self::Amber, Self::Red, Self::Black, Self::Spent];
+    pub const ALL: [Self; 5] = [Self::Green, Self::Amber, Self::Red, Self::Black, Self::Spent];
 
     /// Returns the word used in the API and the log.
     pub const fn as_str(self) -> &'static str {
@@ -98,7 +97,8 @@ impl Vault {
     pub fn disk_written_bytes(&self) -> Option<u64> {
         let device = std::fs::metadata(&self.inner.root).ok()?.dev();
         let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-        let figures = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
+        let figures =
+            std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).ok()?;
         sectors_written(&figures)?.checked_mul(SECTOR_BYTES)
     }
 

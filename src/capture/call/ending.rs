@@ -83,7 +83,11 @@ impl OngoingCall {
             match self.tell_end(&tracks, trouble.as_deref(), (reason, ended_at)).await {
                 Ok(()) => return,
                 Err(StoreError::Erased) => {
-                    tracing::error!(event = "recording.failed", "{} was erased before: what came of it now is left for fsck to tell of", self.call_sid);
+                    tracing::error!(
+                        event = "recording.failed",
+                        "{} was erased before: what came of it now is left for fsck to tell of",
+                        self.call_sid
+                    );
                     return;
                 }
                 Err(error) => {

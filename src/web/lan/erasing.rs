@@ -109,7 +109,9 @@ async fn erase(
             let why = "the call is held: nothing of it is deleted until it is released";
             return Err(Problem::not_yet(why));
         }
-        Begun::Live => return Err(Problem::not_yet("the call has not ended: it is still recorded")),
+        Begun::Live => {
+            return Err(Problem::not_yet("the call has not ended: it is still recorded"));
+        }
         Begun::Already(other) => {
             return Err(Problem::not_yet(format!("the call is being erased already, by {other}")));
         }

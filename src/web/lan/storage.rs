@@ -286,7 +286,9 @@ pub(super) fn back_in_words(back: Back) -> String {
         Back::Erasing => "the call is about to be erased".to_owned(),
         Back::Undone(stage) => format!("the call's {stage} is not done"),
         Back::Deleting => "its deletion at Twilio has to read it first".to_owned(),
-        Back::OnlyCopy => "it is the only copy: set up an archive, or retention.only_copies".to_owned(),
+        Back::OnlyCopy => {
+            "it is the only copy: set up an archive, or retention.only_copies".to_owned()
+        }
         Back::Undated => "the clock was not set when the call was made".to_owned(),
     }
 }

@@ -97,12 +97,19 @@ fn disk(storage: &Storage) -> String {
     let Some(space) = storage.seen.space else {
         return "The disk does not say how much is free.".to_owned();
     };
-    let free = format!("{} of {} are free", words::size(space.free_bytes), words::size(space.total_bytes));
+    let free =
+        format!("{} of {} are free", words::size(space.free_bytes), words::size(space.total_bytes));
     match storage.seen.mark {
         Mark::Green => format!("{free}."),
-        Mark::Amber => format!("{free}: for less than a day. What is made again from what stays here makes room."),
-        Mark::Red => format!("{free}: for less than an hour of as many calls as may be. Whatever may go makes room."),
-        Mark::Black | Mark::Spent => format!("{free}: only for calls that are live. New ones are recorded at Twilio only."),
+        Mark::Amber => format!(
+            "{free}: for less than a day. What is made again from what stays here makes room."
+        ),
+        Mark::Red => format!(
+            "{free}: for less than an hour of as many calls as may be. Whatever may go makes room."
+        ),
+        Mark::Black | Mark::Spent => {
+            format!("{free}: only for calls that are live. New ones are recorded at Twilio only.")
+        }
     }
 }
 
@@ -112,18 +119,28 @@ fn facts(storage: &Storage) -> Vec<(&'static str, String)> {
         .kinds
         .iter()
         .map(|(kind, (files, bytes))| {
-            (name(*kind), format!("{} in {}", words::size(*bytes), words::count(*files, "file", "files")))
+            (
+                name(*kind),
+                format!("{} in {}", words::size(*bytes), words::count(*files, "file", "files")),
+            )
         })
         .collect();
     facts.push(("The ledger", words::size(storage.ledger_bytes)));
     let pace = storage.seen.day_bytes;
-    facts.push(("A day takes", if pace > 0 { words::size(pace) } else { "not known yet".to_owned() }));
+    facts.push((
+        "A day takes",
+        if pace > 0 { words::size(pace) } else { "not known yet".to_owned() },
+    ));
     if let Some(lasts) = storage.lasts {
         facts.push(("At this pace, without a purge", format!("{} left", lasting(lasts))));
     }
     facts.push((
         "Always left free",
-        format!("{}; no new call is heard here below {}", words::size(lines.floor_bytes), words::size(lines.black_bytes)),
+        format!(
+            "{}; no new call is heard here below {}",
+            words::size(lines.floor_bytes),
+            words::size(lines.black_bytes)
+        ),
     ));
     let minutes = storage.at_twilio.stored_s / 60;
     let cost = storage.cost.as_ref().map(cost).unwrap_or_default();
@@ -185,7 +202,8 @@ fn goes(next: &Next) -> Vec<String> {
 fn stays(next: &Next) -> Vec<StaysLine> {
     let line = |((wanted, back), sum): ((&str, _), super::super::storage::Sum)| {
         let wanted = if wanted == "expired" { "past their days" } else { "wanted for room" };
-        let (pieces, calls) = (words::count(sum.pieces, "piece", "pieces"), words::count(sum.calls, "call", "calls"));
+        let (pieces, calls) =
+            (words::count(sum.pieces, "piece", "pieces"), words::count(sum.calls, "call", "calls"));
         let text = format!(
             "{pieces} of {calls}, {}, {wanted}: {}",
             words::size(sum.bytes),
@@ -209,7 +227,9 @@ fn rules(policy: &Policy, held: u64) -> String {
     .into_iter()
     .flatten()
     .collect();
-    rules.extend(policy.max_bytes.map(|most| format!("recordings take up {} at most", words::size(most))));
+    rules.extend(
+        policy.max_bytes.map(|most| format!("recordings take up {} at most", words::size(most))),
+    );
     if rules.is_empty() {
         rules.push("everything is kept as long as there is room".to_owned());
     }
@@ -217,7 +237,9 @@ fn rules(policy: &Policy, held: u64) -> String {
         match policy.only_copies {
             OnlyCopies::Keep => "what is nowhere else never goes",
             OnlyCopies::WhenExpired => "what is nowhere else goes when its days are over",
-            OnlyCopies::ForRoom => "what is nowhere else goes when its days are over or nothing else makes room",
+            OnlyCopies::ForRoom => {
+                "what is nowhere else goes when its days are over or nothing else makes room"
+            }
         }
         .to_owned(),
     );

@@ -3,6 +3,7 @@
 mod answers;
 mod copies;
 mod doors;
+mod keeping;
 mod live;
 mod pages;
 mod queue;
@@ -20,13 +21,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Gate, LanState, router};
+use super::{Gate, LanState, Prices, router};
 use crate::audio::wav_header;
 use crate::clock::ManualClock;
 use crate::domain::*;
 use crate::pipeline::Due;
+use crate::retention::{Keeper, KeeperOptions, Policy};
 use crate::store::*;
 use crate::transcribe::{LiveBoard, Machine, Schedule};
+use crate::vault::{self, Vault};
 use crate::web::health::{Check, CheckState, Health};
 
 /// An office with a page on a loopback address.
@@ -115,6 +118,22 @@ impl Office {
                 Arc::new(move || live_calls.load(Ordering::SeqCst)),
             )
         };
+        let vault = Vault::open(
+            vault::Options { root: folder.path().to_owned(), sync_every: Duration::from_secs(1) },
+            clock.clone(),
+        );
+        let keeper = Keeper::new(KeeperOptions {
+            store: store.clone(),
+            vault: vault.unwrap(),
+            clock: clock.clone(),
+            due: Due::default(),
+            policy: Policy::default(),
+            min_free_bytes: 0,
+            rates: vec![RateHz::Hz8000],
+            calls_max: 4,
+            live: Arc::new(|| 0),
+            witness: None,
+        });
         let (health, watched) =
             watch::channel(Health { checks: Vec::new(), ready: true, live_calls: 0 });
         let state = LanState {
@@ -125,6 +144,9 @@ impl Office {
             clock: clock.clone(),
             due: Due::default(),
             link: None,
+            keeper: keeper.clone(),
+            prices: Prices::default(),
+            has_archive: false,
             health: watched,
             stopping: CancellationToken::new(),
         };

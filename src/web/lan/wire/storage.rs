@@ -7,9 +7,7 @@ use serde::Serialize;
 use super::rfc3339;
 use crate::domain::PieceKind;
 use crate::retention::{OnlyCopies, Policy, Purged};
-use crate::web::lan::storage::{
-    self, Cost, Day, Next, PIECES_MAX, Sum, after_days, back_in_words,
-};
+use crate::web::lan::storage::{self, Cost, Day, Next, PIECES_MAX, Sum, after_days, back_in_words};
 
 /// Everything about the disk.
 #[derive(Debug, Serialize)]
