@@ -15,6 +15,7 @@
 //! and Twilio's copy not while its deletion there waits to read it. What a piece rests on is judged
 //! by what is left at that point of the plan, so no two pieces go on the strength of each other.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{OnlyCopies, Policy};
@@ -141,6 +142,13 @@ impl Plan {
     pub fn freed_bytes(&self) -> u64 {
         self.steps.iter().map(|step| step.size_bytes).sum()
     }
+
+    /// What was kept back from expiry may have made room all the same.
+    fn forget_what_goes_after_all(&mut self) {
+        let goes: HashSet<(CallId, &str)> =
+            self.steps.iter().map(|step| (step.call, step.name.as_str())).collect();
+        self.stays.retain(|stays| !goes.contains(&(stays.call, stays.name.as_str())));
+    }
 }
 
 /// How much room is wanted, and how badly.
@@ -162,6 +170,7 @@ pub fn plan(kept: &[Keepsake], policy: &Policy, now: UnixMillis, room: Room) -> 
     };
     planner.expire(now);
     planner.make_room(room);
+    planner.plan.forget_what_goes_after_all();
     planner.plan
 }
 

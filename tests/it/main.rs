@@ -28,6 +28,7 @@ mod offline;
 mod pipeline_e2e;
 mod recording;
 mod shutdown;
+mod small_disk;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;

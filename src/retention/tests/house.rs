@@ -47,7 +47,10 @@ pub(super) fn recording(n: u32) -> RecordingSid {
 
 impl House {
     pub(super) fn new(policy: Policy) -> Self {
-        let root = tempfile::tempdir().unwrap();
+        // Hundreds of calls are sealed here, and nobody pulls the plug.
+        let memory = std::path::Path::new("/dev/shm");
+        let root = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let root = root.unwrap();
         let clock = Arc::new(ManualClock::new(BORN));
         let options = vault::Options { root: root.path().to_owned(), sync_every: HOUR };
         let vault = Vault::open(options, clock.clone()).unwrap();

@@ -92,7 +92,7 @@ async fn a_person_gets_the_room_asked_for_in_order_and_the_forecast_says_the_sam
         house.files(1).await,
         ["agent_8000Hz.wav", "technician_16000Hz.wav", "technician_8000Hz.wav"]
     );
-    house.keeper.purge("anna", 200).await.unwrap().unwrap();
+    house.keeper.purge("anna", 300).await.unwrap().unwrap();
     assert_eq!(house.files(1).await, ["agent_8000Hz.wav", "technician_8000Hz.wav"]);
     assert_eq!(house.files(2).await.len(), 2, "what is made again goes of all calls first");
     house.keeper.purge("anna", 1).await.unwrap().unwrap();
