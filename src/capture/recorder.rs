@@ -211,19 +211,18 @@ impl Recorder {
         true
     }
 
-    /// Says why one more call is not heard, if it is not.
+    /// Says why one more call should not be heard, if it should not. A stream that comes all the same
+    /// is taken when there is only no room: it was promised.
     pub fn refuses(&self) -> Option<Refused> {
-        self.refuses_beside(self.live_count())
+        let no_room = self.options.vault.mark() >= Mark::Black;
+        self.refuses_beside(self.live_count()).or(no_room.then_some(Refused::NoRoom))
     }
 
     fn refuses_beside(&self, live: usize) -> Option<Refused> {
         if self.options.stop.is_cancelled() {
             return Some(Refused::Stopping);
         }
-        if live >= self.options.calls_max {
-            return Some(Refused::Full);
-        }
-        (self.options.vault.mark() >= Mark::Black).then_some(Refused::NoRoom)
+        (live >= self.options.calls_max).then_some(Refused::Full)
     }
 
     /// Counts the calls in progress.

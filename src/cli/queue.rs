@@ -128,6 +128,7 @@ fn list(queue: &Value) -> Result<(), Failure> {
     rows.extend(backlog(queue).into_iter().map(Vec::from));
     output::table(&rows)?;
     items(queue)?;
+    erasures(queue)?;
     outages(queue)
 }
 
@@ -157,6 +158,20 @@ fn items(queue: &Value) -> Result<(), Failure> {
         Some(more) if more > 0 => output::line(&format!("and {more} more")),
         _ => Ok(()),
     }
+}
+
+fn erasures(queue: &Value) -> Result<(), Failure> {
+    for erasure in queue["erasures"].as_array().into_iter().flatten() {
+        let text = |key: &str| erasure[key].as_str().unwrap_or_default();
+        output::line(&format!(
+            "erasure {} of {}: {} pending: {}",
+            text("certificate"),
+            text("subject"),
+            erasure["pending"],
+            text("why")
+        ))?;
+    }
+    Ok(())
 }
 
 fn outages(queue: &Value) -> Result<(), Failure> {

@@ -12,9 +12,10 @@ use super::heart::Heart;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::pipeline::{Link, LinkState};
+use crate::retention::Keeper;
 use crate::store::{Backlog, Store, StoreError};
 use crate::transcribe::ModelFiles;
-use crate::vault::{Mark, Space, Vault};
+use crate::vault::Vault;
 use crate::web::door::Settings;
 use crate::web::health::{Check, CheckState, Health};
 
@@ -27,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const PROVE_EVERY: u32 = 6;
 
 /// How long a look at one thing may take before it counts as failing.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Looks after the appliance.
 pub(super) struct Watcher {
@@ -41,6 +42,7 @@ pub(super) struct Watcher {
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
     pub(super) heart: Heart,
+    pub(super) keeper: Keeper,
 }
 
 /// What is known before the first look: nothing, and that is not good.
@@ -111,6 +113,7 @@ impl Watcher {
             self.link(),
             stages(backlog),
             self.queue().await,
+            self.retention(),
         ];
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls }
@@ -197,52 +200,6 @@ impl Watcher {
         }
     }
 
-    async fn space(&self) -> Check {
-        let vault = self.vault.clone();
-        let asked = tokio::task::spawn_blocking(move || vault.space());
-        let name = "space";
-        let Ok(Ok(Ok(Space { free_bytes: free, .. }))) = timeout(PATIENCE, asked).await else {
-            return check(
-                name,
-                CheckState::Failing,
-                "the disk does not say how much is free",
-                None,
-            );
-        };
-        let megabytes = free / 1_000_000;
-        if free < self.min_free_bytes {
-            return check(
-                name,
-                CheckState::Failing,
-                format!("only {megabytes} MB are free, less than recording.min_free"),
-                Some("delete what is not needed or fit a larger disk before recordings fail"),
-            );
-        }
-        match self.vault.mark() {
-            Mark::Black | Mark::Spent => check(
-                name,
-                CheckState::Failing,
-                format!(
-                    "{megabytes} MB are free: only for calls that are live, new ones are recorded at Twilio only"
-                ),
-                Some(
-                    "look at the storage page for what is kept back and why, or fit a larger disk",
-                ),
-            ),
-            Mark::Red => check(
-                name,
-                CheckState::Degraded,
-                format!(
-                    "{megabytes} MB are free, for less than an hour of as many calls as may be: whatever may go makes room"
-                ),
-                Some("look at the storage page for what is kept back and why"),
-            ),
-            Mark::Amber | Mark::Green => {
-                check(name, CheckState::Ok, format!("{megabytes} MB are free"), None)
-            }
-        }
-    }
-
     fn sync(&self) -> Check {
         let health = self.vault.sync_health();
         let fix = Some("the disk is slow or failing: replace the card");
@@ -307,23 +264,6 @@ impl Watcher {
         }
     }
 
-    /// A pause is what a person wanted, and easily forgotten.
-    async fn queue(&self) -> Check {
-        let name = "queue";
-        let pauses = timeout(PATIENCE, self.store.pauses()).await;
-        let Ok(Ok(pauses)) = pauses else {
-            return check(name, CheckState::Degraded, "it is not known whether it is paused", None);
-        };
-        let Some(pause) = pauses.first() else {
-            return check(name, CheckState::Ok, "goes on", None);
-        };
-        let what = pause.stage.map_or_else(|| "every stage".to_owned(), |stage| stage.to_string());
-        let minutes = self.clock.now().since(pause.since).as_secs() / 60;
-        let detail = format!("{what} is paused for {minutes} min, by {}", pause.actor);
-        let fix = "resume it on the queue's page, or with fieldtape queue resume";
-        check(name, CheckState::Degraded, detail, Some(fix))
-    }
-
     fn clock(&self) -> Check {
         if self.clock.synchronised() {
             return check("clock", CheckState::Ok, "is synchronised", None);
@@ -377,7 +317,12 @@ fn stages(backlog: &Result<Vec<Backlog>, StoreError>) -> Check {
     }
 }
 
-fn check(name: &str, state: CheckState, detail: impl Into<String>, fix: Option<&str>) -> Check {
+pub(super) fn check(
+    name: &str,
+    state: CheckState,
+    detail: impl Into<String>,
+    fix: Option<&str>,
+) -> Check {
     Check { name: name.to_owned(), state, detail: detail.into(), fix: fix.map(str::to_owned) }
 }
 

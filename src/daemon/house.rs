@@ -225,6 +225,7 @@ impl House {
             min_free_bytes: self.config.recording.min_free_bytes,
             link: self.outside.link(),
             heart: self.heart.clone(),
+            keeper: self.keeper.clone(),
         }
     }
 

@@ -13,8 +13,9 @@ const VERSION: u32 = 1;
 
 /// What an erasure here cannot reach, for whoever holds the certificate to know.
 const LIMITS: [&str; 4] = [
-    "Backups made before this erasure (fieldtape backup, copies of the disk) still hold the calls: \
-     they are out of this box's reach. A restored backup brings the calls back.",
+    "Backups made before this erasure still hold the calls: they are out of this box's reach. A \
+     fieldtape backup loses them when it is brought up to date; one from before that is restored \
+     brings them back. Exports and copies of the disk stay as they are.",
     "Flash keeps overwritten blocks until it needs them; only an encrypted disk protects those.",
     "The audit trail and the system's journal keep the names that Twilio gave to the calls (CA…) \
      and the last four digits of numbers; never words or whole numbers.",

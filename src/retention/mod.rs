@@ -13,19 +13,22 @@ mod certificate;
 mod erase;
 mod keeper;
 mod plan;
+mod planner;
 mod policy;
 mod purge;
 mod room;
+mod rounds;
 mod steady;
 mod sweep;
 mod witness;
 
 pub use certificate::{as_json, as_text};
-pub use keeper::{CountLive, Forecast, Keeper, KeeperOptions, Seen};
+pub use keeper::{CountLive, Keeper, KeeperOptions, Seen};
 pub use plan::{Back, Plan, RestsOn, Room, Stays, Step, Why, plan};
 pub use policy::{OnlyCopies, Policy};
 pub use purge::{Purged, Withheld};
 pub use room::{Lines, Load, call_bytes_per_s};
+pub use rounds::Forecast;
 pub use sweep::sweep;
 pub use witness::{Asked, Elsewhere, Says, Witness};
 

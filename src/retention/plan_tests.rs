@@ -8,8 +8,9 @@ use rand::seq::{IndexedMutRandom as _, IndexedRandom as _};
 use rand::{Rng as _, SeedableRng as _};
 
 use super::*;
-use crate::domain::{CallSid, Party};
-use crate::store::Archived;
+use crate::domain::{CallSid, Party, TrackSource};
+use crate::retention::OnlyCopies;
+use crate::store::{Archived, Piece};
 
 const HISTORIES: u64 = 10_000;
 const DAY: Duration = Duration::from_hours(24);

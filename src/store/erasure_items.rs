@@ -2,7 +2,7 @@
 
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::erasure_rows::{Erasure, Item, ItemKind, ItemStatus, Place, Tried};
+use super::erasure_rows::{Erasure, Item, ItemKind, ItemStatus, PendingErasure, Place, Tried};
 use super::streams::sql_count;
 use super::{CloudUpdate, Store, StoreError, read};
 use crate::domain::{RecordingSid, UnixMillis};
@@ -100,6 +100,32 @@ impl Store {
     pub async fn erasures(&self, limit: u32) -> Result<Vec<Erasure>, StoreError> {
         self.read(move |db| erasures(db, "where ?1 = '' order by asked_at_ms desc", "", limit))
             .await
+    }
+
+    /// Lists erasures of which something is pending, those that were asked for first before others.
+    pub async fn erasures_pending(&self, limit: u32) -> Result<Vec<PendingErasure>, StoreError> {
+        self.read(move |db| {
+            let mut found = db.prepare(
+                "select id, asked_at_ms, what, subject, \
+                   (select count(*) from erasure_items where erasure_id = erasures.id \
+                     and status = 'pending'), \
+                   (select note from erasure_items where erasure_id = erasures.id \
+                     and status = 'pending' order by note is null, erasure_items.id limit 1) \
+                 from erasures where finished_at_ms is null order by asked_at_ms limit ?1",
+            )?;
+            let rows = found.query_map([limit], |row| {
+                Ok(PendingErasure {
+                    id: row.get(0)?,
+                    asked_at: UnixMillis::new(row.get(1)?),
+                    what: row.get(2)?,
+                    subject: row.get(3)?,
+                    pending: row.get(4)?,
+                    why: row.get(5)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
     }
 
     /// Lists erasures whose certificate is not written as they stand.

@@ -149,6 +149,23 @@ pub struct Erasure {
     pub items: Vec<Item>,
 }
 
+/// An erasure of which something is still to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingErasure {
+    /// The certificate's number.
+    pub id: String,
+    /// When it was asked for.
+    pub asked_at: UnixMillis,
+    /// `call` or `number`.
+    pub what: String,
+    /// The call's name, or a number's last four digits.
+    pub subject: String,
+    /// How many things are pending.
+    pub pending: u64,
+    /// Why one of them is.
+    pub why: Option<String>,
+}
+
 /// What a try to erase a thing came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tried {

@@ -18,6 +18,7 @@ mod contract;
 mod crash;
 mod degraded;
 mod house;
+mod keeping;
 #[cfg(feature = "whisper")]
 mod kept;
 #[cfg(feature = "whisper")]

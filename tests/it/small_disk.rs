@@ -35,7 +35,7 @@ const STEP: Duration = Duration::from_secs(5);
 const DAY_STEPS: u64 = 24 * 3600 / 5;
 
 /// While the archive is away nothing but 16 kHz files may go.
-const ARCHIVE_AWAY: std::ops::Range<u64> = DAY_STEPS / 3..DAY_STEPS / 3 + 3600 / 5 * 2;
+const ARCHIVE_AWAY: std::ops::Range<u64> = DAY_STEPS / 3..DAY_STEPS / 3 + 3600 / 5 * 3;
 
 /// How long a call waits for its upload.
 const UPLOAD_STEPS: u64 = 12;
@@ -138,7 +138,7 @@ fn live_a_day(root: &Path) {
              {kept} bytes kept, least free {least_free}, worst mark {worst:?}"
         )
         .unwrap();
-        assert!(*calls > 200 && *refused > 0, "{calls} calls, {refused} refused");
+        assert!(*calls > 100 && *refused > 0, "{calls} calls, {refused} refused");
         assert_eq!(*worst, Mark::Black, "the archive was away long enough to be in need");
         assert!(*refused < *calls / 4, "{refused} of {calls} refused");
         day.all_is_had().await;
@@ -203,7 +203,7 @@ impl Day {
         for line in 0..LINES {
             match self.lines[line].take() {
                 Some(live) => self.lines[line] = self.hear(live, step).await,
-                None if self.rng.random_bool(0.05) => self.lines[line] = self.ring().await,
+                None if self.rng.random_bool(0.007) => self.lines[line] = self.ring().await,
                 None => {}
             }
         }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::gate::{Signed, Turned, check_account};
 use super::{Answering, CloudCopy, DoorState, Gatekeeper, LEDGER_PATIENCE};
+use crate::capture::Refused;
 use crate::domain::{CallSid, Origin, last_four};
 use crate::store::NewCall;
 use crate::twilio::twiml::{
@@ -86,6 +87,9 @@ async fn announce(state: &DoorState, request: &VoiceRequest) -> Option<String> {
         return None;
     };
     let refused = inside.recorder.refuses();
+    // Where Twilio keeps no copy either, what is left of the disk is better used than nothing.
+    let copied = state.settings.borrow().answering.cloud_copy != CloudCopy::Off;
+    let refused = refused.filter(|refused| *refused != Refused::NoRoom || copied);
     if let Some(refused) = refused {
         tracing::error!(call.sid = %sid, event = "call.degraded", error = %refused, "{sid} is recorded at Twilio only: {refused}");
     }

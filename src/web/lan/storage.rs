@@ -1,7 +1,8 @@
 //! What is on the disk, what it costs, and what the next purge would do: gathered once for the API
 //! and the page.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -82,8 +83,7 @@ pub(super) struct Storage {
 /// What the next purge would do, in sums and one by one.
 #[derive(Debug)]
 pub(super) struct Next {
-    pub(super) forecast: Forecast,
-    names: HashMap<CallId, CallSid>,
+    pub(super) forecast: Arc<Forecast>,
 }
 
 /// A sum of pieces that go for the same reason.
@@ -145,7 +145,7 @@ impl Storage {
             cost: cost(at_twilio, &lan.prices),
             at_twilio,
             held_calls: lan.store.held_calls().await?,
-            next: Next::look(lan, 0).await?,
+            next: Next { forecast: lan.keeper.forecast_lately().await? },
             seen,
         })
     }
@@ -153,9 +153,7 @@ impl Storage {
 
 impl Next {
     async fn look(lan: &LanState, more_bytes: u64) -> Result<Self, Problem> {
-        let forecast = lan.keeper.forecast(more_bytes).await?;
-        let names = forecast.kept.iter().map(|kept| (kept.call, kept.call_sid.clone())).collect();
-        Ok(Self { forecast, names })
+        Ok(Self { forecast: Arc::new(lan.keeper.forecast(more_bytes).await?) })
     }
 
     fn plan(&self) -> &Plan {
@@ -164,7 +162,7 @@ impl Next {
 
     /// Returns the name of a call of the plan.
     pub(super) fn name(&self, call: CallId) -> Option<&CallSid> {
-        self.names.get(&call)
+        self.forecast.names.get(&call)
     }
 
     /// Sums what goes, by kind, reason and where the same is had from.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::LanState;
 use super::problem::Problem;
 use crate::domain::{Stage, UnixMillis};
-use crate::store::{Backlog, Outage, Pace, Pause, QueueItem};
+use crate::store::{Backlog, Outage, Pace, Pause, PendingErasure, QueueItem};
 use crate::vault::Mark;
 
 /// Items told at most: three days without network at a busy office leave fewer calls. What is
@@ -14,6 +14,9 @@ pub(super) const ITEMS_MAX: u32 = 1000;
 
 /// Outages told at most, newest first.
 const OUTAGES_MAX: u32 = 50;
+
+/// Erasures told at most.
+const ERASURES_MAX: u32 = 50;
 
 /// How far back one looks for how quickly work gets done.
 const PACE_WINDOW: Duration = Duration::from_hours(1);
@@ -78,6 +81,8 @@ pub(super) struct Undone {
     pub(super) outages: Vec<Outage>,
     /// What a person has paused.
     pub(super) pauses: Vec<Pause>,
+    /// What a person has had erased and is not gone everywhere.
+    pub(super) erasures: Vec<PendingErasure>,
 }
 
 impl Undone {
@@ -99,7 +104,8 @@ impl Undone {
         let outages = lan.store.outages(OUTAGES_MAX).await?;
         let held = lan.schedule.held();
         let mark = lan.keeper.seen().mark;
-        Ok(Self { now, stages, held, mark, items, reach, outages, pauses })
+        let erasures = lan.store.erasures_pending(ERASURES_MAX).await?;
+        Ok(Self { now, stages, held, mark, items, reach, outages, pauses, erasures })
     }
 
     /// Returns why a stage is held back, if it is.

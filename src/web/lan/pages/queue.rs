@@ -6,7 +6,7 @@ use super::super::undone::{Reach, StageWork, Undone};
 use super::banner::Banner;
 use super::{Badge, Frame, Moment, words};
 use crate::domain::{StageStatus, UnixMillis, WaitingFor, lasting};
-use crate::store::{Backlog, Outage, Pause, QueueItem};
+use crate::store::{Backlog, Outage, Pause, PendingErasure, QueueItem};
 
 /// Failed items shown, and others: more than a person goes through one by one.
 const FAILED_SHOWN_MAX: usize = 200;
@@ -28,7 +28,16 @@ pub(super) struct QueuePage {
     waiting: Vec<ItemLine>,
     /// How many more there are than are shown.
     left_off: u64,
+    erasures: Vec<ErasureLine>,
     outages: Vec<OutageLine>,
+}
+
+/// An erasure of which something is pending.
+struct ErasureLine {
+    id: String,
+    asked: Moment,
+    text: String,
+    why: Option<String>,
 }
 
 /// Whether Twilio can be reached.
@@ -78,7 +87,7 @@ struct OutageLine {
 
 impl QueuePage {
     pub(super) fn new(frame: Frame, banner: Banner, undone: &Undone) -> Self {
-        let Undone { stages, items, reach, outages, now, pauses, .. } = undone;
+        let Undone { stages, items, reach, outages, now, pauses, erasures, .. } = undone;
         let all_items = undone.left_off() + items.len() as u64;
         let failed = |item: &&QueueItem| item.status == StageStatus::Failed;
         let (given_up, others): (Vec<_>, Vec<_>) = items.iter().partition(failed);
@@ -97,6 +106,7 @@ impl QueuePage {
             left_off: all_items - (failed.len() + waiting.len()) as u64,
             failed,
             waiting,
+            erasures: erasures.iter().map(ErasureLine::new).collect(),
             outages: outages.iter().map(|outage| OutageLine::new(outage, *now)).collect(),
         }
     }
@@ -169,6 +179,18 @@ impl PauseLine {
             None => "The queue is paused".to_owned(),
         };
         Self { text: what, since: Moment::new(pause.since) }
+    }
+}
+
+impl ErasureLine {
+    fn new(erasure: &PendingErasure) -> Self {
+        let pending = words::count(erasure.pending, "thing is", "things are");
+        Self {
+            id: erasure.id.clone(),
+            asked: Moment::new(erasure.asked_at),
+            text: format!("of the {} {}: {pending} not gone yet", erasure.what, erasure.subject),
+            why: erasure.why.clone(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::rfc3339;
 use crate::domain::{CallSid, Stage, StageStatus, UnixMillis, WaitingFor};
-use crate::store::{Outage, Pause, QueueItem};
+use crate::store::{Outage, Pause, PendingErasure, QueueItem};
 use crate::web::lan::undone::{Hurried, Reach, StageWork, Undone};
 
 /// What is undone.
@@ -19,6 +19,8 @@ pub(in crate::web::lan) struct Queue {
     items: Vec<Item>,
     /// How many more there are.
     items_left_off: u64,
+    /// What is to be erased and is not gone everywhere, with why.
+    erasures: Vec<Erasing>,
     /// The newest first.
     outages: Vec<Interruption>,
 }
@@ -33,6 +35,7 @@ impl Queue {
             link: Link::from(&undone.reach),
             pauses: undone.pauses.iter().map(Paused::from).collect(),
             stages: undone.stages.iter().map(|work| QueuedStage::new(work, &undone)).collect(),
+            erasures: undone.erasures.iter().map(Erasing::from).collect(),
             items: undone.items.into_iter().map(Item::from).collect(),
             outages: undone.outages.into_iter().map(|row| Interruption::new(row, now)).collect(),
         }
@@ -126,6 +129,30 @@ pub(in crate::web::lan) struct Pauses {
 impl From<Vec<Pause>> for Pauses {
     fn from(pauses: Vec<Pause>) -> Self {
         Self { pauses: pauses.iter().map(Paused::from).collect() }
+    }
+}
+
+/// An erasure of which something is pending.
+#[derive(Debug, Serialize)]
+struct Erasing {
+    certificate: String,
+    asked_at: String,
+    what: String,
+    subject: String,
+    pending: u64,
+    why: Option<String>,
+}
+
+impl From<&PendingErasure> for Erasing {
+    fn from(erasure: &PendingErasure) -> Self {
+        Self {
+            certificate: erasure.id.clone(),
+            asked_at: rfc3339(erasure.asked_at),
+            what: erasure.what.clone(),
+            subject: erasure.subject.clone(),
+            pending: erasure.pending,
+            why: erasure.why.clone(),
+        }
     }
 }
 
