@@ -92,8 +92,19 @@ impl Appliance {
         self.answer(self.client.post(url(path)).json(body).timeout(CHANGE_PATIENCE)).await
     }
 
-    /// Has something deleted.
-    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    /// Tells, where there is nothing to answer.
+    pub(super) async fn tell(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        let request = self.client.post(url(path)).json(body).timeout(CHANGE_PATIENCE);
+        self.send(request).await.map(|_| ())
+    }
+
+    /// Removes.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.client.delete(url(path)).timeout(CHANGE_PATIENCE)).await.map(|_| ())
+    }
+
+    /// Removes, and takes the answer.
+    pub(super) async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.answer(self.client.delete(url(path)).timeout(CHANGE_PATIENCE)).await
     }
 

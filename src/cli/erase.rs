@@ -51,7 +51,7 @@ pub(super) fn call(
     confirm(yes, &format!("Erase {call_sid} here, in the archive and at Twilio, for good?"))?;
     block_on(async {
         let path = format!("/api/v1/calls/{call_sid}");
-        let certificate: Value = appliance.delete(&path).await?;
+        let certificate: Value = appliance.remove(&path).await?;
         tell(appliance, &certificate, json).await
     })
 }

@@ -14,7 +14,8 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_ledger.sql")),
     M::up(include_str!("migrations/0002_cloud.sql")),
     M::up(include_str!("migrations/0003_words.sql")),
-    M::up(include_str!("migrations/0004_keeping.sql")),
+    M::up(include_str!("migrations/0004_access.sql")),
+    M::up(include_str!("migrations/0005_keeping.sql")),
 ];
 
 /// The schema version this program writes.

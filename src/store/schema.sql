@@ -26,6 +26,16 @@ when new.sealed_at_ms <> old.sealed_at_ms begin
     on conflict do update set size_bytes = size_bytes + excluded.size_bytes;
 end;
 
+CREATE TABLE api_tokens (
+    id integer primary key,
+    name text not null unique collate nocase,
+    token_sha256 blob not null unique,
+    role text not null check (role in ('viewer', 'operator', 'admin')),
+    created_at_ms integer not null,
+    expires_at_ms integer,                   -- null: never
+    used_at_ms integer                       -- written down once a minute at most
+) strict;
+
 CREATE TABLE archive_objects (
     call_id integer not null references calls (id) on delete cascade,
     object_key text not null,                -- below the archive's prefix
@@ -202,6 +212,13 @@ CREATE TABLE segments (
     no_speech_prob real not null
 , words text) strict;
 
+CREATE TABLE sessions (
+    token_sha256 blob not null primary key,  -- of what the browser's cookie says
+    user_id integer not null references users (id) on delete cascade,
+    began_at_ms integer not null,
+    seen_at_ms integer not null              -- written down once a minute at most
+) strict, without rowid;
+
 CREATE TABLE stages (
     call_id integer not null references calls (id) on delete cascade,
     stage text not null check (stage in ('fetch', 'split', 'transcript', 'summary', 'archive', 'delete')),
@@ -263,6 +280,14 @@ CREATE TABLE transcripts (
     created_at_ms integer not null
 ) strict;
 
+CREATE TABLE users (
+    id integer primary key,
+    name text not null unique collate nocase,
+    role text not null check (role in ('viewer', 'operator', 'admin')),
+    password_hash text not null,             -- PHC string, Argon2id
+    created_at_ms integer not null
+) strict;
+
 CREATE TABLE written_days (
     day text not null,                       -- YYYY-MM-DD
     kind text not null check (kind in ('16khz', '8khz', 'cloud_channel', 'cloud_copy', 'device')),
@@ -293,6 +318,8 @@ CREATE INDEX erasures_untold on erasures (id) where told_at_ms is null;
 CREATE INDEX outages_open on outages (id) where to_ms is null;
 
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
+
+CREATE INDEX sessions_by_user on sessions (user_id);
 
 CREATE INDEX stages_due on stages (stage, next_attempt_at_ms) where status = 'pending';
 

@@ -10,7 +10,7 @@ const STAIR: &[&[&str]] = &[
     &["vault", "models"],
     &["store"],
     &["pipeline"],
-    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
+    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care", "access"],
     &["web"],
     &["config"],
     &["daemon"],
@@ -39,6 +39,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("toml_edit", &["config"]),
     ("indicatif", &["cli"]),
+    ("rpassword", &["cli"]),
+    ("argon2", &["access"]),
+    ("governor", &["access"]),
+    ("cookie", &["web"]),
 ];
 
 fn step(room: &str) -> Option<usize> {

@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::LanState;
-use super::gate::Actor;
 use super::keeping::read;
 use super::problem::Problem;
 use super::query::call_sid;
 use super::wire::rfc3339;
+use crate::access::Actor;
 use crate::retention::{as_json, as_text};
 use crate::store::{Begun, Erasable, ErasureOf, NewErasure};
 
@@ -97,7 +97,7 @@ async fn erase(
     let wish = NewErasure {
         id: id.clone(),
         of,
-        actor: actor.0.to_owned(),
+        actor: actor.name.to_string(),
         at: lan.clock.now(),
         clock_synced: lan.clock.synchronised(),
         has_archive: lan.has_archive,
@@ -116,7 +116,7 @@ async fn erase(
             return Err(Problem::not_yet(format!("the call is being erased already, by {other}")));
         }
     }
-    tracing::info!(event = "erase.asked", "erasure {id} was asked for by {}", actor.0);
+    tracing::info!(event = "erase.asked", "erasure {id} was asked for by {}", actor.name);
     lan.keeper.erase_here().await?;
     lan.due.ring();
     let erasure = lan.store.erasure(id).await?;

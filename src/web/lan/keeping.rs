@@ -7,11 +7,11 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::LanState;
-use super::gate::Actor;
 use super::pages::PageProblem;
 use super::problem::Problem;
 use super::query::{call_sid, word};
 use super::wire::{Call, Pauses};
+use crate::access::Actor;
 use crate::domain::{CallSid, Stage};
 use crate::store::Held;
 
@@ -80,7 +80,7 @@ async fn set_hold(
     sid: &CallSid,
     hold: Option<Option<String>>,
 ) -> Result<(), Problem> {
-    let (now, by) = (lan.clock.now(), actor.0.to_owned());
+    let (now, by) = (lan.clock.now(), actor.name.to_string());
     let held = match hold {
         Some(note) => lan.store.hold(sid.clone(), note, by, now).await?,
         None => lan.store.release(sid.clone(), by, now).await?,
@@ -110,7 +110,7 @@ pub(super) async fn pause(
     body: Bytes,
 ) -> Result<Json<Pauses>, Problem> {
     let stage = stage(&body)?;
-    lan.store.pause(stage, actor.0.to_owned(), lan.clock.now()).await?;
+    lan.store.pause(stage, actor.name.to_string(), lan.clock.now()).await?;
     Ok(Json(lan.store.pauses().await?.into()))
 }
 
@@ -121,7 +121,7 @@ pub(super) async fn resume(
     body: Bytes,
 ) -> Result<Json<Pauses>, Problem> {
     let stage = stage(&body)?;
-    lan.store.resume(stage, actor.0.to_owned(), lan.clock.now()).await?;
+    lan.store.resume(stage, actor.name.to_string(), lan.clock.now()).await?;
     lan.due.ring();
     Ok(Json(lan.store.pauses().await?.into()))
 }
@@ -132,7 +132,7 @@ pub(super) async fn pause_on_page(
     Extension(actor): Extension<Actor>,
     body: Bytes,
 ) -> Result<Redirect, PageProblem> {
-    lan.store.pause(form_stage(&body)?, actor.0.to_owned(), lan.clock.now()).await?;
+    lan.store.pause(form_stage(&body)?, actor.name.to_string(), lan.clock.now()).await?;
     Ok(Redirect::to("/queue"))
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn resume_on_page(
     Extension(actor): Extension<Actor>,
     body: Bytes,
 ) -> Result<Redirect, PageProblem> {
-    lan.store.resume(form_stage(&body)?, actor.0.to_owned(), lan.clock.now()).await?;
+    lan.store.resume(form_stage(&body)?, actor.name.to_string(), lan.clock.now()).await?;
     lan.due.ring();
     Ok(Redirect::to("/queue"))
 }

@@ -11,10 +11,10 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::LanState;
-use super::gate::Actor;
 use super::keeping::read;
 use super::problem::Problem;
 use super::wire::{PurgeAnswer, Storage as StorageWire};
+use crate::access::Actor;
 use crate::domain::{CallSid, PieceKind};
 use crate::retention::{Back, Forecast, Plan, RestsOn, Seen, Stays, Step, Why};
 use crate::store::{AtTwilio, CallId, KeptOnDay, WrittenOnDay};
@@ -269,7 +269,7 @@ pub(super) async fn purge(
     if dry_run {
         return Ok(Json(PurgeAnswer::forecast(&next)));
     }
-    match lan.keeper.purge(actor.0, free_bytes).await? {
+    match lan.keeper.purge(&actor.name, free_bytes).await? {
         Some(purged) => Ok(Json(PurgeAnswer::done(&next, &purged))),
         None => Err(Problem::not_yet(next.forecast.clock.unwrap_or("nothing goes at the moment"))),
     }

@@ -18,7 +18,7 @@ impl Office {
 
 #[tokio::test]
 async fn a_call_is_held_and_released_and_the_page_shows_it() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let path = format!("/api/v1/calls/{}", sid(1));
     let held = office.done(&format!("{path}/hold"), serde_json::json!({"note": "a dispute"})).await;
@@ -38,7 +38,7 @@ async fn a_call_is_held_and_released_and_the_page_shows_it() {
 
 #[tokio::test]
 async fn a_paused_queue_is_seen_everywhere_and_goes_on_when_it_is_resumed() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let paused =
         office.done("/api/v1/queue/pause", serde_json::json!({"stage": "transcript"})).await;
@@ -59,7 +59,7 @@ async fn a_paused_queue_is_seen_everywhere_and_goes_on_when_it_is_resumed() {
 
 #[tokio::test]
 async fn the_storage_page_and_the_api_say_what_is_there_and_what_would_go() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Agent, 0, "Good morning")]).await;
     office.state.keeper.look().await.unwrap();
@@ -91,7 +91,7 @@ async fn the_storage_page_and_the_api_say_what_is_there_and_what_would_go() {
 
 #[tokio::test]
 async fn a_call_is_erased_and_its_certificate_can_be_read_for_as_long_as_there_is_a_ledger() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let path = format!("/api/v1/calls/{}", sid(1));
     let answer = office.tell("DELETE", &path, &serde_json::Value::Null).await;
@@ -116,7 +116,7 @@ async fn a_call_is_erased_and_its_certificate_can_be_read_for_as_long_as_there_i
 
 #[tokio::test]
 async fn a_number_is_erased_only_whole_and_a_dry_run_says_which_calls_those_are() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.finished_call(2).await;
     let body = |dry_run: bool| serde_json::json!({"number": "+1 512 555 0143", "dry_run": dry_run});
