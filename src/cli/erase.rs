@@ -11,6 +11,7 @@ use crate::domain::CallSid;
 
 #[derive(Debug, clap::Args)]
 #[group(id = "what", required = true, multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// The number, as the list of calls shows it (+1…)
     #[arg(allow_hyphen_values = true, group = "what")]

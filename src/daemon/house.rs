@@ -119,11 +119,8 @@ impl House {
         let outside =
             Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
         let keeper = keeping::keeper(config, (&store, &vault), clock, &recorder, &outside, &due);
-        tracing::info!(
-            event = "opened",
-            "the ledger and the recordings are in {}",
-            data_dir.display()
-        );
+        let folder = data_dir.display();
+        tracing::info!(event = "opened", "the ledger and the recordings are in {folder}");
         Ok(Self {
             config: config.clone(),
             clock: Arc::clone(clock),

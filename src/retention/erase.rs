@@ -22,8 +22,11 @@ pub(super) async fn here(options: &KeeperOptions) -> Result<(), StoreError> {
         let tried = match item.kind {
             ItemKind::Folder => remove_folder(options, &item).await,
             ItemKind::Journal => fold(options).await?,
-            ItemKind::Call | ItemKind::Transcript | ItemKind::File => None,
-            ItemKind::Object | ItemKind::Recording => None,
+            ItemKind::Call
+            | ItemKind::Transcript
+            | ItemKind::File
+            | ItemKind::Object
+            | ItemKind::Recording => None,
         };
         if let Some(tried) = tried {
             store.erasure_tried(item, tried, clock.now()).await?;

@@ -64,7 +64,7 @@ mod tests {
         }
         assert!(!steady.is_settled(Duration::from_mins(59)));
         steady.note(true, at(60, 500));
-        assert!(steady.is_settled(Duration::from_mins(60)));
+        assert!(steady.is_settled(Duration::from_hours(1)));
         let ten_years = 315_360_000_000;
         steady.note(true, at(61, ten_years));
         assert!(!steady.is_settled(Duration::from_mins(61)), "it jumped ahead");

@@ -68,7 +68,7 @@ fn set(
     match known {
         None => return Ok(Held::UnknownCall),
         Some((_, true)) if hold => return Ok(Held::Erasing),
-        Some((held, _)) if held == hold => return Ok(Held::AsBefore),
+        Some((stood, _)) if stood == hold => return Ok(Held::AsBefore),
         Some(_) => {}
     }
     tx.execute(

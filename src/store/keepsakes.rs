@@ -13,6 +13,7 @@ const CALLS_MAX: u32 = 100_000;
 
 /// What is kept of a call, as the ledger knows it at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Keepsake {
     /// Its row.
     pub call: CallId,

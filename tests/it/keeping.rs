@@ -28,7 +28,7 @@ async fn twilio() -> Cloud {
 /// A call that Twilio has recorded, put through to an agent.
 fn a_call(cloud: &Cloud) -> CallSid {
     let started = SystemClock.now().minus(Duration::from_hours(2));
-    let sound = Media::dual(&[100; 16_000], &[-100; 16_000]);
+    let sound = Media::dual(&vec![100; 16_000], &vec![-100; 16_000]);
     let script = CallScript::inbound(started, Duration::from_secs(2)).recorded(sound);
     cloud.place_call(script)
 }

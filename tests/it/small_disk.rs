@@ -210,7 +210,7 @@ impl Day {
         self.upload(step).await;
         self.clock.advance(STEP);
         self.keeper.look().await.unwrap();
-        if step % 12 == 0 {
+        if step.is_multiple_of(12) {
             self.keeper.tidy().await.unwrap();
             self.store.prove_writable().await.unwrap();
         }

@@ -89,7 +89,8 @@ impl House {
             for rate in [RateHz::Hz8000, RateHz::Hz16000] {
                 let name = TrackName { part_no: PartNo::FIRST, party: *party, rate };
                 let mut track = self.vault.open_track(&folder, name).unwrap();
-                let sound = [i16::try_from(n).unwrap(), rate.get() as i16, *party as i16];
+                let parts = [n, rate.get(), if *party == Party::Agent { 1 } else { 2 }];
+                let sound = parts.map(|part| i16::try_from(part).unwrap());
                 track.append(&sound.repeat(rate.get() as usize / 1000)).unwrap();
                 let sealed = track.seal().unwrap();
                 tracks.push(NewTrack {

@@ -36,7 +36,7 @@ pub(super) async fn hold(
 ) -> Result<Json<Call>, Problem> {
     let sid = call_sid(&sid)?;
     let HoldBody { note } = read(&body, "{\"note\":\"why\"}")?;
-    set_hold(&lan, &actor, &sid, Some(note)).await?;
+    hold_one(&lan, &actor, &sid, note).await?;
     shown(&lan, &sid).await
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn release(
     Path(sid): Path<String>,
 ) -> Result<Json<Call>, Problem> {
     let sid = call_sid(&sid)?;
-    set_hold(&lan, &actor, &sid, None).await?;
+    release_one(&lan, &actor, &sid).await?;
     shown(&lan, &sid).await
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn hold_on_page(
     Path(sid): Path<String>,
 ) -> Result<Redirect, PageProblem> {
     let sid = call_sid(&sid)?;
-    set_hold(&lan, &actor, &sid, Some(None)).await?;
+    hold_one(&lan, &actor, &sid, None).await?;
     Ok(Redirect::to(&format!("/calls/{sid}")))
 }
 
@@ -69,22 +69,28 @@ pub(super) async fn release_on_page(
     Path(sid): Path<String>,
 ) -> Result<Redirect, PageProblem> {
     let sid = call_sid(&sid)?;
-    set_hold(&lan, &actor, &sid, None).await?;
+    release_one(&lan, &actor, &sid).await?;
     Ok(Redirect::to(&format!("/calls/{sid}")))
 }
 
-/// Holds a call, with a note or without, or releases it; the ledger puts it into the audit trail.
-async fn set_hold(
+/// Holds a call; the ledger puts it into the audit trail.
+async fn hold_one(
     lan: &LanState,
     actor: &Actor,
     sid: &CallSid,
-    hold: Option<Option<String>>,
+    note: Option<String>,
 ) -> Result<(), Problem> {
-    let (now, by) = (lan.clock.now(), actor.name.to_string());
-    let held = match hold {
-        Some(note) => lan.store.hold(sid.clone(), note, by, now).await?,
-        None => lan.store.release(sid.clone(), by, now).await?,
-    };
+    let by = actor.name.to_string();
+    outcome(lan.store.hold(sid.clone(), note, by, lan.clock.now()).await?)
+}
+
+/// Releases a call; the ledger puts it into the audit trail.
+async fn release_one(lan: &LanState, actor: &Actor, sid: &CallSid) -> Result<(), Problem> {
+    let by = actor.name.to_string();
+    outcome(lan.store.release(sid.clone(), by, lan.clock.now()).await?)
+}
+
+fn outcome(held: Held) -> Result<(), Problem> {
     match held {
         Held::Changed | Held::AsBefore => Ok(()),
         Held::Erasing => {

@@ -23,7 +23,6 @@ pub(in crate::web::lan) struct Storage {
 }
 
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the unit is the last word of each")]
 struct Disk {
     /// `null` while it does not answer.
     total_bytes: Option<u64>,
