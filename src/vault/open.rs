@@ -131,7 +131,7 @@ impl OpenTrack {
         }
         let to = end + ASIDE_S * second;
         self.aside.again_at = end + second;
-        if super::space::set_aside_room(&self.file.file, self.aside.to, to).is_ok() {
+        if super::space::set_aside_room(&self.file.file, self.aside.to.max(end), to).is_ok() {
             self.aside.to = to;
         }
     }
