@@ -11,6 +11,8 @@ pub mod cloud;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod health;
+pub mod microphone;
 pub mod models;
 pub mod pipeline;
 pub mod retention;

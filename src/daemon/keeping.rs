@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use tokio::time::timeout;
 
-use super::health::{PATIENCE, Watcher, check};
+use super::health::{PATIENCE, Watcher};
 use super::outside::Outside;
 use crate::archive::{self, Testimony};
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::config::Config;
+use crate::health::{self, Check, CheckState};
 use crate::pipeline::Due;
 use crate::retention::{CountLive, Elsewhere, Keeper, KeeperOptions, Says, Witness};
 use crate::store::Store;
-use crate::vault::{Mark, Space, Vault};
-use crate::web::health::{Check, CheckState};
+use crate::vault::{Mark, Vault};
 
 /// Makes the keeper of what is kept.
 pub(super) fn keeper(
@@ -60,49 +60,36 @@ fn witness(asked: archive::Witness) -> Witness {
 }
 
 impl Watcher {
+    /// The disk against what the owner wants left free, and against the lines that the keeper draws.
     pub(super) async fn space(&self) -> Check {
         let vault = self.vault.clone();
         let asked = tokio::task::spawn_blocking(move || vault.space());
-        let name = "space";
-        let Ok(Ok(Ok(Space { free_bytes: free, .. }))) = timeout(PATIENCE, asked).await else {
-            return check(
-                name,
-                CheckState::Failing,
-                "the disk does not say how much is free",
-                None,
-            );
+        let free = match timeout(PATIENCE, asked).await {
+            Ok(Ok(Ok(space))) => Ok(space.free_bytes),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(_)) | Err(_) => Err("it has not answered for four seconds".to_owned()),
         };
-        let megabytes = free / 1_000_000;
-        if free < self.min_free_bytes {
-            return check(
-                name,
-                CheckState::Failing,
-                format!("only {megabytes} MB are free, less than recording.min_free"),
-                Some("delete what is not needed or fit a larger disk before recordings fail"),
-            );
+        let check = health::space(free, self.min_free_bytes);
+        if check.state != CheckState::Ok {
+            return check;
         }
+        let free = check.detail;
         match self.vault.mark() {
-            Mark::Black | Mark::Spent => check(
-                name,
-                CheckState::Failing,
+            Mark::Black | Mark::Spent => Check::fail(
+                "space",
                 format!(
-                    "{megabytes} MB are free: only for calls that are live, new ones are recorded at Twilio only"
+                    "{free}: only for calls that are live, new ones are recorded at Twilio only"
                 ),
-                Some(
-                    "look at the storage page for what is kept back and why, or fit a larger disk",
-                ),
+                "look at the storage page for what is kept back and why, or fit a larger disk",
             ),
-            Mark::Red => check(
-                name,
-                CheckState::Degraded,
+            Mark::Red => Check::warn(
+                "space",
                 format!(
-                    "{megabytes} MB are free, for less than an hour of as many calls as may be: whatever may go makes room"
+                    "{free}, for less than an hour of as many calls as may be: whatever may go makes room"
                 ),
-                Some("look at the storage page for what is kept back and why"),
+                "look at the storage page for what is kept back and why",
             ),
-            Mark::Amber | Mark::Green => {
-                check(name, CheckState::Ok, format!("{megabytes} MB are free"), None)
-            }
+            Mark::Amber | Mark::Green => Check::ok("space", free),
         }
     }
 
@@ -111,16 +98,15 @@ impl Watcher {
         let name = "queue";
         let pauses = timeout(PATIENCE, self.store.pauses()).await;
         let Ok(Ok(pauses)) = pauses else {
-            return check(name, CheckState::Degraded, "it is not known whether it is paused", None);
+            return Check::unknown(name, "the ledger does not say whether it is paused");
         };
         let Some(pause) = pauses.first() else {
-            return check(name, CheckState::Ok, "goes on", None);
+            return Check::ok(name, "goes on");
         };
         let what = pause.stage.map_or_else(|| "every stage".to_owned(), |stage| stage.to_string());
         let minutes = self.clock.now().since(pause.since).as_secs() / 60;
         let detail = format!("{what} is paused for {minutes} min, by {}", pause.actor);
-        let fix = "resume it on the queue's page, or with fieldtape queue resume";
-        check(name, CheckState::Degraded, detail, Some(fix))
+        Check::warn(name, detail, "resume it on the queue's page, or with fieldtape queue resume")
     }
 
     pub(super) fn retention(&self) -> Check {
@@ -128,14 +114,17 @@ impl Watcher {
         if let Some(count) = seen.bulk {
             let detail = format!("{count} pieces are past their days at once, so nothing goes");
             let fix = "check [retention] and the clock; fieldtape purge does it if it is right";
-            return check(name, CheckState::Degraded, detail, Some(fix));
+            return Check::warn(name, detail, fix);
         }
         let withheld = seen.last.as_ref().and_then(|last| last.withheld.first());
         if let Some(piece) = withheld {
             let detail = format!("{} was to go and stayed: {}", piece.name, piece.why);
-            let fix = "see what the next purge would do on the storage page";
-            return check(name, CheckState::Degraded, detail, Some(fix));
+            return Check::warn(
+                name,
+                detail,
+                "see what the next purge would do on the storage page",
+            );
         }
-        check(name, CheckState::Ok, "what is to go goes", None)
+        Check::ok(name, "what is to go goes")
     }
 }

@@ -17,9 +17,8 @@ const HASHES_MAX: u32 = 16;
 /// Looks once.
 pub async fn sweep(options: &KeeperOptions) -> Result<(), StoreError> {
     let KeeperOptions { store, vault, clock, .. } = options;
-    let now = clock.now();
-    store.note_alive(now).await?;
-    let ended = store.end_stale_calls(now.minus(CALL_AGE_MAX), now).await?;
+    store.note_alive(clock.now()).await?;
+    let ended = store.end_stale_calls(CALL_AGE_MAX, clock.reading()).await?;
     if ended > 0 {
         tracing::warn!(
             event = "call.ended",

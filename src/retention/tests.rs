@@ -4,3 +4,4 @@ mod erasing;
 mod histories;
 mod house;
 mod rules;
+mod time;

@@ -1,6 +1,6 @@
 //! Lists of calls and counts of what is undone.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::read::{CALL_COLUMNS, call_row, word};
 use super::{Backlog, CallFilter, CallPage, Cursor, Store, StoreError};
@@ -15,6 +15,11 @@ impl Store {
         limit: u32,
     ) -> Result<CallPage, StoreError> {
         self.read(move |db| list(db, &filter, after, limit)).await
+    }
+
+    /// Returns when the first call came that is kept here.
+    pub async fn first_call_at(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.read(first_call_at).await
     }
 
     /// Counts what is undone, per stage.
@@ -48,6 +53,12 @@ impl Store {
         })
         .await
     }
+}
+
+pub(super) fn first_call_at(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
+    let sql = "select created_at_ms from calls order by id limit 1";
+    let first: Option<i64> = db.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(first.map(UnixMillis::new))
 }
 
 fn list(

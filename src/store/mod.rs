@@ -12,6 +12,7 @@ mod access;
 mod archive;
 mod calls;
 mod chain;
+mod clock;
 mod cloud;
 mod connection;
 mod erasure_items;
@@ -24,6 +25,7 @@ mod garbage;
 mod heard;
 mod holds;
 mod keepsakes;
+mod kept;
 mod list;
 mod outages;
 mod outside;
@@ -37,8 +39,10 @@ mod schema;
 mod split;
 mod stages;
 mod streams;
+mod survey;
 mod transcripts;
 mod turns;
+mod voices;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -50,6 +54,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use access::{Listed, SecretHash, SessionRow, TokenRow, UserRow};
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
+pub use clock::PutRight;
 pub use cloud::{CloudUpdate, Fetched};
 pub use erasure_rows::{Erasure, Item, ItemKind, ItemStatus, PendingErasure, Place, Tried};
 pub use erasures::{Begun, Erasable, ErasureOf, NewErasure};
@@ -59,8 +64,12 @@ pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
 pub use holds::Held;
 pub use keepsakes::{Archived, Keepsake, Piece, Purge, WORDS_NAME};
+pub use kept::{PutBack, SignOfLife, put_back};
 pub use outages::Outage;
-pub use outside::{Inventory, KeptFile, copy_ledger, erased, inventory, ledger_faults};
+pub use outside::{
+    Inventory, KeptFile, copy_ledger, erased, first_call_at, inventory, ledger_damage,
+    ledger_faults,
+};
 pub use pauses::Pause;
 pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;
@@ -72,6 +81,8 @@ pub use rows::{
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
+pub use survey::{Count, Survey, Trouble, addresses, survey};
+pub use voices::{missed, own_source};
 
 use connection::ReadPool;
 
@@ -103,12 +114,18 @@ struct Inner {
 
 impl Store {
     /// Opens the ledger at `path`, making or upgrading it as needed.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_telling(path, &(Arc::new(|| {}) as SignOfLife))
+    }
+
+    /// Opens the ledger at `path`, making or upgrading it as needed. Before an upgrade a copy of it
+    /// is made and checked; `alive` is called again and again meanwhile.
     ///
     /// Fails without touching the file when it was written by a newer program that does not
     /// allow this one.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_telling(path: &Path, alive: &SignOfLife) -> Result<Self, StoreError> {
         let mut writer = connection::open_writer(path)?;
-        schema::upgrade(&mut writer)?;
+        schema::upgrade(&mut writer, alive)?;
         let readers = ReadPool::open(path, READERS)?;
         let (inbox, mut jobs) = mpsc::channel::<Job>(INBOX_MAX);
         let thread = std::thread::Builder::new()

@@ -86,7 +86,7 @@ CREATE TABLE calls (
     parties_swapped integer not null default 0 check (parties_swapped in (0, 1)),
     hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
     folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
-    live_copy integer not null default 1 check (live_copy in (0, 1)), hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, -- 0: answered without a stream (too many calls)
+    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, -- 0: answered without a stream (too many calls)
     check ((duration_s is null) = (duration_source is null))
 ) strict;
 
@@ -192,7 +192,7 @@ CREATE TABLE outages (
     cause text not null,
     calls_recovered integer not null default 0,
     recordings_recovered integer not null default 0
-) strict;
+, boot_id text, from_boot_ms integer, to_boot_ms integer) strict;
 
 CREATE TABLE pauses (
     stage text primary key check (stage in ('all', 'fetch', 'split', 'transcript', 'summary', 'archive', 'delete')),
@@ -236,7 +236,7 @@ CREATE TABLE stream_tokens (
     call_id integer not null references calls (id) on delete cascade,
     issued_at_ms integer not null,
     spent_at_ms integer                      -- good once
-) strict, without rowid;
+, boot_id text, boot_ms integer) strict, without rowid;
 
 CREATE TABLE streams (
     id integer primary key,
@@ -307,6 +307,8 @@ CREATE INDEX calls_held on calls (id) where hold = 1;
 
 CREATE INDEX calls_live on calls (id) where ended_at_ms is null;
 
+CREATE INDEX calls_unsure on calls (boot_id) where clock_synced = 0;
+
 CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
 
 CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
@@ -316,6 +318,8 @@ CREATE INDEX erasure_items_pending on erasure_items (place, next_attempt_at_ms) 
 CREATE INDEX erasures_untold on erasures (id) where told_at_ms is null;
 
 CREATE INDEX outages_open on outages (id) where to_ms is null;
+
+CREATE INDEX outages_unsure on outages (boot_id) where from_boot_ms is not null or to_boot_ms is not null;
 
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
 

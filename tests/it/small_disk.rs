@@ -22,7 +22,9 @@ use fieldtape::store::{
     ArchiveObject, CallId, Finish, NewCall, NewTrack, Output, SegmentRow, Settlement, Store,
     TranscriptRow,
 };
-use fieldtape::vault::{self, Folder, Mark, OpenTrack, PartNo, RelPath, TrackName, Vault};
+use fieldtape::vault::{
+    self, Folder, Mark, OpenTrack, PartNo, RelPath, TrackName, Vault, VoiceCopy,
+};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
@@ -230,7 +232,7 @@ impl Day {
         let now = self.clock.now();
         let sid: CallSid = format!("CA{:032x}", self.calls).parse().unwrap();
         let folder = self.vault.folder(&sid, now).unwrap();
-        let call = NewCall::unknown(sid.clone(), now, true);
+        let call = NewCall::unknown(sid.clone(), self.clock.reading());
         let id = self.store.adopt_call(call, Some(folder.as_str().to_owned())).await.unwrap();
         let tracks = tracks(&self.vault, &folder);
         let steps_left = self.rng.random_range(12..48);
@@ -276,6 +278,7 @@ impl Day {
             gaps: vec![],
             reason: EndReason::Completed,
             ended_at: now,
+            ended_boot: None,
             at: now,
             trouble: None,
         };
@@ -364,7 +367,8 @@ fn tracks(vault: &Vault, folder: &Folder) -> Vec<OpenTrack> {
     let mut tracks = Vec::new();
     for party in Party::ALL {
         for rate in [RateHz::Hz8000, RateHz::Hz16000] {
-            let name = TrackName { part_no: PartNo::FIRST, party: *party, rate };
+            let name =
+                TrackName { part_no: PartNo::FIRST, party: *party, copy: VoiceCopy::First, rate };
             tracks.push(vault.open_track(folder, name).unwrap());
         }
     }

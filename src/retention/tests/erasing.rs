@@ -72,8 +72,10 @@ async fn late_news_of_an_erased_call_makes_no_row_and_a_late_recording_goes_too(
     let house = House::new(Policy::default());
     house.call(1).await;
     house.erase(ErasureOf::Call(sid(1)), "ER1").await;
-    let again = NewCall::unknown(sid(1), house.clock.now(), true);
-    let news = StatusUpdate { call: again.clone(), end: None, ended_at: None, duration_s: None };
+    let again = NewCall::unknown(sid(1), house.clock.reading());
+    let now = house.clock.now();
+    let news =
+        StatusUpdate { call: again.clone(), end: None, ended_at: None, duration_s: None, now };
     let outcome = house.store.call_status(news).await.unwrap();
     assert_eq!(outcome, StatusOutcome { created: false, changed: false, ended: false });
     assert!(matches!(house.store.announce_call(again, None).await, Err(StoreError::Erased)));
@@ -106,7 +108,7 @@ async fn a_held_or_live_call_is_not_erased_and_by_number_the_others_are() {
     let number = "+15550143";
     house.set_number(number);
     house.store.hold(sid(1), None, "anna".to_owned(), BORN).await.unwrap();
-    let mut live = NewCall::unknown(sid(4), house.clock.now(), true);
+    let mut live = NewCall::unknown(sid(4), house.clock.reading());
     number.clone_into(&mut live.from_number);
     house.store.announce_call(live, None).await.unwrap();
     assert_eq!(house.erase(ErasureOf::Call(sid(1)), "ER1").await, Begun::Held);

@@ -10,7 +10,7 @@ use crate::domain::*;
 use crate::pipeline::Due;
 use crate::retention::*;
 use crate::store::*;
-use crate::vault::{self, PartNo, RelPath, TrackName, Vault};
+use crate::vault::{self, PartNo, RelPath, TrackName, Vault, VoiceCopy};
 
 pub(super) const BORN: UnixMillis = UnixMillis::new(1_790_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
@@ -81,13 +81,20 @@ impl House {
     pub(super) async fn call(&self, n: u32) -> CallId {
         let now = self.clock.now();
         let folder = self.vault.folder(&sid(n), now).unwrap();
-        let new =
-            NewCall { call_status: "completed".to_owned(), ..NewCall::unknown(sid(n), now, true) };
+        let new = NewCall {
+            call_status: "completed".to_owned(),
+            ..NewCall::unknown(sid(n), self.clock.reading())
+        };
         let id = self.store.adopt_call(new, Some(folder.as_str().to_owned())).await.unwrap();
         let mut tracks = Vec::new();
         for party in Party::ALL {
             for rate in [RateHz::Hz8000, RateHz::Hz16000] {
-                let name = TrackName { part_no: PartNo::FIRST, party: *party, rate };
+                let name = TrackName {
+                    part_no: PartNo::FIRST,
+                    party: *party,
+                    copy: VoiceCopy::First,
+                    rate,
+                };
                 let mut track = self.vault.open_track(&folder, name).unwrap();
                 let parts = [n, rate.get(), if *party == Party::Agent { 1 } else { 2 }];
                 let sound = parts.map(|part| i16::try_from(part).unwrap());
@@ -113,6 +120,7 @@ impl House {
             gaps: vec![],
             reason: EndReason::Completed,
             ended_at: now,
+            ended_boot: None,
             at: now,
             trouble: None,
         };

@@ -40,16 +40,18 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub(in crate::web) use self::degraded::degraded_api_router;
 pub use self::degraded::degraded_router;
 pub use self::gate::Gate;
 pub use self::storage::Prices;
 
 use self::problem::Problem;
 use self::routes::Routes;
-use super::health::Health;
 use crate::access::{Access, Actor};
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Role};
+use crate::health::Health;
+use crate::microphone;
 use crate::pipeline::{Due, Link};
 use crate::retention::Keeper;
 use crate::store::{AuditEntry, Store};
@@ -90,6 +92,8 @@ pub struct LanState {
     pub has_archive: bool,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
+    /// The box's own microphone, if the agent is heard by it.
+    pub microphone: Option<microphone::Status>,
     /// Cancelled when the appliance stops, so that live streams end.
     pub stopping: CancellationToken,
 }
@@ -157,6 +161,7 @@ fn api_routes() -> Routes {
         .changed_by(Operator, "/api/v1/calls/{call_sid}/hold", keeping::hold)
         .changed_by(Operator, "/api/v1/calls/{call_sid}/release", keeping::release)
         .seen("/api/v1/health", api::health)
+        .seen("/api/v1/microphone", api::microphone)
         .seen("/api/v1/queue", api::queue)
         .changed_by(Operator, "/api/v1/queue/run", api::run_queue)
         .changed_by(Operator, "/api/v1/queue/retry", api::retry_all)
@@ -187,6 +192,7 @@ fn page_routes() -> Routes {
         .changed_by(Operator, "/calls/{call_sid}/swap", pages::swap)
         .changed_by(Operator, "/calls/{call_sid}/hold", keeping::hold_on_page)
         .changed_by(Operator, "/calls/{call_sid}/release", keeping::release_on_page)
+        .seen("/health", pages::health)
         .seen("/queue", pages::queue)
         .changed_by(Operator, "/queue/run", pages::run_queue)
         .changed_by(Operator, "/queue/retry", pages::retry_all)

@@ -1,18 +1,22 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
+mod microphone;
 mod queue;
 mod storage;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
+pub(super) use self::microphone::Microphone;
 pub(super) use self::queue::{AllQueued, Pauses, Queue, Run};
 pub(super) use self::storage::{PurgeAnswer, Storage};
 
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
+use crate::health;
 use crate::store::{self, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
 use crate::transcribe::LiveSegment;
-use crate::web::health;
 
 /// A moment as the API writes it: RFC 3339 in UTC.
 pub(super) fn rfc3339(moment: UnixMillis) -> String {
@@ -180,7 +184,7 @@ impl Track {
                 .map(Filled::from)
                 .collect(),
             // `bytes` and `sha256` are those of what the address gives.
-            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all)),
+            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all, gaps)),
         }
     }
 }
@@ -272,6 +276,10 @@ pub(super) struct Health {
     ready: bool,
     live_calls: u32,
     version: &'static str,
+    /// Which run of the program this is.
+    instance: String,
+    /// How many checks stand in each state.
+    tally: BTreeMap<&'static str, usize>,
     checks: Vec<Check>,
 }
 
@@ -296,6 +304,8 @@ impl From<&health::Health> for Health {
             ready: health.ready,
             live_calls: health.live_calls,
             version: env!("CARGO_PKG_VERSION"),
+            instance: health.instance.clone(),
+            tally: health.tally().map(|one| (one.state.as_str(), one.checks)).into(),
             checks: checks.collect(),
         }
     }
