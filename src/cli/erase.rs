@@ -10,7 +10,7 @@ use super::{Context, block_on, output};
 use crate::domain::CallSid;
 
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = false)]
+#[command(group(clap::ArgGroup::new("what").required(true).multiple(false)))]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(super) struct Args {
     /// The number, as the list of calls shows it (+1…)

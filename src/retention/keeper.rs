@@ -123,6 +123,9 @@ impl Keeper {
             if let Err(error) = self.look().await {
                 tracing::error!(error = %error, "the ledger does not answer the keeper");
             }
+            if let Err(error) = self.erase_here().await {
+                tracing::error!(error = %error, "the ledger does not answer about what is to be erased");
+            }
             if round % LOOKS_A_MINUTE == 0
                 && let Err(error) = self.tidy().await
             {
@@ -164,7 +167,6 @@ impl Keeper {
     pub async fn tidy(&self) -> Result<(), StoreError> {
         let options = &self.inner.options;
         sweep::sweep(options).await?;
-        erase::here(options).await?;
         self.count_device().await?;
         let written = options.store.written_by_day(PACE_DAYS).await?;
         self.state().day_bytes = a_day(&written);
