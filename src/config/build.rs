@@ -8,7 +8,9 @@ use super::agent;
 use super::consent::consent;
 use super::merge::Merged;
 use super::outside::{archive, twilio};
-use super::{Config, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units};
+use super::{
+    Config, Keep16k, Lookup, Problems, Recording, Server, Transcription, keeping, raw, units,
+};
 use crate::domain::RateHz;
 use crate::models::{Language, Mirror, english_only, model_dirs};
 use crate::twilio::door::PublicUrl;
@@ -36,6 +38,7 @@ pub(super) fn build(
         let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
         transcription.speech_socket = socket.map(PathBuf::from);
     }
+    let retention = keeping::retention(&raw.retention, problems);
     let consent = consent(raw.consent, problems, &mut warnings);
     let microphone = agent::microphone(&raw.microphone, problems);
     agent::unused(&raw.microphone, recording.as_ref().map(|r| r.agent_source), &mut warnings);
@@ -45,6 +48,7 @@ pub(super) fn build(
         archive,
         recording: recording?,
         transcription: transcription?,
+        retention: retention?,
         consent: consent?,
         microphone: microphone?,
         file,

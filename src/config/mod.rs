@@ -10,6 +10,7 @@ mod agent;
 mod build;
 mod consent;
 mod edit;
+mod keeping;
 mod lookup;
 mod merge;
 mod outside;
@@ -29,9 +30,11 @@ use crate::domain::{AccountSid, RateHz, TrackSource};
 use crate::health::Secret;
 use crate::microphone::DeviceName;
 use crate::models::{Language, Mirror};
+use crate::retention::Policy;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::lan::Prices;
 use crate::web::tls::CertificateFiles;
 
 pub use edit::{Draft, EditError, set_models};
@@ -60,6 +63,8 @@ pub struct Config {
     pub recording: Recording,
     /// How it is written down.
     pub transcription: Transcription,
+    /// How long what is kept.
+    pub retention: Policy,
     /// What people are told before they are recorded.
     pub consent: Consent,
     /// The box's own microphone.
@@ -105,7 +110,7 @@ pub enum LanTls {
 }
 
 /// `[twilio]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Twilio {
     /// Our account.
     pub account_sid: Option<AccountSid>,
@@ -135,6 +140,8 @@ pub struct Twilio {
     pub deletion: Option<Deletion>,
     /// Bytes a second for all downloads together.
     pub bandwidth_limit: Option<u64>,
+    /// What Twilio's copies cost, as far as that was said.
+    pub prices: Prices,
 }
 
 /// When Twilio's copies are deleted.

@@ -77,6 +77,9 @@ section!(
         delete_after: String = "24h".to_owned(),
         delete: bool = false,
         bandwidth_limit: Option<String> = None,
+        price_per_minute_recorded: Option<f64> = None,
+        price_per_minute_stored: Option<f64> = None,
+        price_currency: String = "USD".to_owned(),
     }
 );
 section!(
@@ -124,8 +127,11 @@ section!(
 section!(
     Retention {
         audio_days: Option<i64> = None,
+        audio_16k_days: Option<i64> = None,
+        cloud_copy_days: Option<i64> = None,
         transcript_days: Option<i64> = None,
         max_bytes: Option<toml::Value> = None,
+        only_copies: String = "keep".to_owned(),
     }
 );
 section!(
@@ -150,7 +156,4 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("summary.model", "calls are not summarised"),
     ("summary.api_key", "calls are not summarised"),
     ("summary.api_key_file", "calls are not summarised"),
-    ("retention.audio_days", "nothing is purged"),
-    ("retention.transcript_days", "nothing is purged"),
-    ("retention.max_bytes", "nothing is purged"),
 ];

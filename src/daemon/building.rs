@@ -27,8 +27,15 @@ impl House {
     /// Starts everything that goes round.
     pub(super) async fn start(&mut self, site: &Site) -> Wings {
         let empty = || Wing::new(&site.stop, &self.heart);
-        let mut wings = Wings { base: empty(), speech: empty(), outside: empty(), doors: empty() };
+        let mut wings = Wings {
+            base: empty(),
+            keeping: empty(),
+            speech: empty(),
+            outside: empty(),
+            doors: empty(),
+        };
         self.start_base(&mut wings.base);
+        self.start_keeping(&mut wings.keeping);
         self.start_speech(&mut wings.speech);
         self.start_outside(&mut wings.outside, site).await;
         self.open_doors(&mut wings.doors, site);
@@ -36,19 +43,19 @@ impl House {
     }
 
     fn start_base(&self, wing: &mut Wing) {
-        let sweep = retention::Options {
-            store: self.store.clone(),
-            vault: self.vault.clone(),
-            clock: Arc::clone(&self.clock),
-        };
-        wing.spawn("the sweep", retention::run(sweep.clone(), wing.stop()));
-        wing.spawn("the clock", retention::keep_time(sweep, wing.stop()));
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        wing.spawn("the clock", retention::keep_time(store, clock, wing.stop()));
         self.calls.spawn(strays(
             (self.store.clone(), self.vault.clone()),
             self.config.recording.agent_source.beside(),
             self.clock.clone(),
             self.due.clone(),
         ));
+    }
+
+    /// Starts what looks after what is kept.
+    pub(super) fn start_keeping(&self, wing: &mut Wing) {
+        wing.spawn("the keeper", self.keeper.clone().run(wing.stop()));
     }
 
     /// Starts what makes speech into text.
@@ -111,6 +118,9 @@ impl House {
             due: self.due.clone(),
             link: self.outside.link(),
             dialler: self.outside.dialler(&self.config, &self.calls),
+            keeper: self.keeper.clone(),
+            prices: self.config.twilio.prices.clone(),
+            has_archive: self.config.archive.is_some(),
             health: site.health.subscribe(),
             microphone: self.microphone.as_ref().map(Microphone::status),
             stopping: wing.stop(),
@@ -152,6 +162,7 @@ impl House {
             instance: Arc::clone(&site.ports.instance),
             heart: self.heart.clone(),
             version: self.version.clone(),
+            keeper: self.keeper.clone(),
         }
     }
 }

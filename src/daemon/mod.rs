@@ -15,6 +15,7 @@ mod handed;
 mod health;
 mod heart;
 mod house;
+mod keeping;
 mod names;
 mod outside;
 mod sight;
@@ -46,6 +47,7 @@ use crate::config::Config;
 use crate::web::serve::Listener;
 use upgrade::Upgrade;
 
+pub use certificates::certificate_checks;
 pub use handed::Handed;
 pub use signals::Signals;
 pub use speech::speech_options;

@@ -128,9 +128,13 @@ impl Store {
     }
 
     /// Applies a status callback; one that is late, repeated or out of order changes nothing
-    /// that is already true.
+    /// that is already true, and one of a call that was erased nothing at all.
     pub async fn call_status(&self, update: StatusUpdate) -> Result<StatusOutcome, StoreError> {
         self.write(move |tx| {
+            let named = update.call.parent_call_sid.as_ref().unwrap_or(&update.call.call_sid);
+            if super::erasures::erased_by(tx, named)?.is_some() {
+                return Ok(StatusOutcome { created: false, changed: false, ended: false });
+            }
             if let Some(parent) = &update.call.parent_call_sid {
                 let changed = legs::advance(tx, &update, parent)?;
                 return Ok(StatusOutcome { created: false, changed, ended: false });
@@ -190,7 +194,7 @@ impl Store {
 }
 
 /// Makes the call's row if there is none; says whether it did. A leg has none: it is written down as
-/// what it is, and the row is that of the call which dialled it.
+/// what it is, and the row is that of the call which dialled it. One that was erased gets none.
 pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bool), StoreError> {
     if let Some(parent) = &call.parent_call_sid {
         let dialling = NewCall {
@@ -220,6 +224,9 @@ pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bo
     if let Some(id) = orders::ordered(tx, call)? {
         advance(tx, id, &call.call_status)?;
         return Ok((id, false));
+    }
+    if super::erasures::erased_by(tx, &call.call_sid)?.is_some() {
+        return Err(StoreError::Erased);
     }
     Ok((insert(tx, call)?, true))
 }

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::clock::whole_ms;
 use super::streams::sql_count;
-use super::{CallId, Store, StoreError, chain};
+use super::{CallId, Store, StoreError, chain, erasure_items, erasures};
 use crate::clock::Reading;
 use crate::domain::{CallSid, RecordingSid, Stage, UnixMillis};
 
@@ -71,6 +71,11 @@ impl Store {
     /// anything is different now.
     pub async fn cloud_recording(&self, update: CloudUpdate) -> Result<bool, StoreError> {
         self.write(move |tx| {
+            if let Some(erasure) = erasures::erased_by(tx, &update.call_sid)? {
+                // It was made, or heard of, after its call was erased.
+                erasure_items::add_recording(tx, &erasure, &update)?;
+                return Ok(false);
+            }
             let call = super::legs::call_named(tx, &update.call_sid)?;
             let changed = upsert(tx, &update, call)?;
             if let (true, Some(call)) = (changed, call) {
@@ -237,7 +242,7 @@ impl Store {
 
 /// Says whether a finished recording of the call is not here yet.
 pub(super) fn has_unfetched(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
-    exists(tx, call, "status = 'completed' and path is null")
+    exists(tx, call, "status = 'completed' and path is null and purged_at_ms is null")
 }
 
 /// Says whether a recording that is here has not become the call's own yet.

@@ -29,7 +29,10 @@ impl Store {
                 "select stage, count(*) filter (where status = 'pending'), \
                  count(*) filter (where status = 'processing'), \
                  count(*) filter (where status = 'failed'), \
-                 min(iif(status in ('pending', 'processing'), coalesce(started_at_ms, created_at_ms), null)) \
+                 min(iif(status in ('pending', 'processing'), coalesce(started_at_ms, created_at_ms), null)), \
+                 min(next_attempt_at_ms) filter (where status = 'pending'), \
+                 (select waiting_for from stages as first where first.stage = stages.stage \
+                   and first.status = 'pending' order by next_attempt_at_ms, call_id limit 1) \
                  from stages join calls on calls.id = call_id \
                  where status in ('pending', 'processing', 'failed') group by stage",
             )?;
@@ -42,6 +45,8 @@ impl Store {
                     processing: row.get(2)?,
                     failed: row.get(3)?,
                     oldest: row.get::<_, Option<i64>>(4)?.map(UnixMillis::new),
+                    next_attempt_at: row.get::<_, Option<i64>>(5)?.map(UnixMillis::new),
+                    waiting_for: super::read::optional_word(row, 6)?,
                 });
             }
             Ok(backlog)

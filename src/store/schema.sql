@@ -4,6 +4,28 @@ begin select raise(abort, 'the audit trail is append only'); end;
 CREATE TRIGGER audit_is_never_deleted before delete on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
+CREATE TRIGGER copies_are_counted after update of path on cloud_recordings
+when new.path is not null and old.path is null begin
+    insert into written_days (day, kind, size_bytes)
+    values (strftime('%Y-%m-%d', new.fetched_at_ms / 1000, 'unixepoch'), 'cloud_copy', new.size_bytes)
+    on conflict do update set size_bytes = size_bytes + excluded.size_bytes;
+end;
+
+CREATE TRIGGER tracks_are_counted after insert on tracks begin
+    insert into written_days (day, kind, size_bytes)
+    values (strftime('%Y-%m-%d', new.sealed_at_ms / 1000, 'unixepoch'),
+            iif(new.rate_hz = 16000, '16khz', iif(new.source = 'cloud', 'cloud_channel', '8khz')), new.size_bytes)
+    on conflict do update set size_bytes = size_bytes + excluded.size_bytes;
+end;
+
+CREATE TRIGGER tracks_are_counted_again after update of sealed_at_ms on tracks
+when new.sealed_at_ms <> old.sealed_at_ms begin
+    insert into written_days (day, kind, size_bytes)
+    values (strftime('%Y-%m-%d', new.sealed_at_ms / 1000, 'unixepoch'),
+            iif(new.rate_hz = 16000, '16khz', iif(new.source = 'cloud', 'cloud_channel', '8khz')), new.size_bytes)
+    on conflict do update set size_bytes = size_bytes + excluded.size_bytes;
+end;
+
 CREATE TABLE announcements (
     call_id integer not null references calls (id) on delete cascade,
     at_ms integer not null,                  -- when Twilio was told to tell it
@@ -76,7 +98,7 @@ CREATE TABLE calls (
     parties_swapped integer not null default 0 check (parties_swapped in (0, 1)),
     hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
     folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
-    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, declined_at_ms integer, -- 0: answered without a stream (too many calls)
+    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, declined_at_ms integer, -- 0: answered without a stream (too many calls)
     check ((duration_s is null) = (duration_source is null))
 ) strict;
 
@@ -98,7 +120,42 @@ CREATE TABLE cloud_recordings (
     twilio_deleted_at_ms integer,
     created_at_ms integer not null,
     updated_at_ms integer not null
-, frames integer, rate_hz integer, origin_sample integer, fetched_at_ms integer, split_at_ms integer) strict;
+, frames integer, rate_hz integer, origin_sample integer, fetched_at_ms integer, split_at_ms integer, purged_at_ms integer) strict;
+
+CREATE TABLE erased_calls (
+    call_sid text primary key,
+    erasure_id text not null references erasures (id),
+    erased_at_ms integer not null
+) strict, without rowid;
+
+CREATE TABLE erasure_items (
+    id integer primary key,
+    erasure_id text not null references erasures (id),
+    call_sid text not null,
+    place text not null check (place in ('here', 'archive', 'twilio')),
+    kind text not null check (kind in ('call', 'transcript', 'file', 'folder', 'journal', 'object', 'recording')),
+    name text not null,                      -- a path, a key, a name at Twilio; never a telephone number
+    size_bytes integer,
+    sha256 text,                             -- hex, of what it was
+    status text not null check (status in ('pending', 'done', 'absent', 'kept')),
+    note text,                               -- why it is pending or kept, or what else is to be known
+    attempts integer not null default 0,
+    next_attempt_at_ms integer not null,
+    done_at_ms integer,
+    unique (erasure_id, place, kind, name)
+) strict;
+
+CREATE TABLE erasures (
+    id text primary key,                     -- the certificate's number
+    asked_at_ms integer not null,
+    clock_synced integer not null check (clock_synced in (0, 1)), -- was the wall clock right then
+    actor text not null,                     -- as in audit
+    what text not null check (what in ('call', 'number')),
+    subject text not null,                   -- the call's name, or a number's last four digits
+    finished_at_ms integer,                  -- null while anything of it is pending
+    changed_at_ms integer not null,
+    told_at_ms integer                       -- when the certificate's file was written; null: not as it stands
+) strict, without rowid;
 
 CREATE TABLE fills (
     call_id integer not null references calls (id) on delete cascade,
@@ -171,6 +228,12 @@ CREATE TABLE outages (
     calls_recovered integer not null default 0,
     recordings_recovered integer not null default 0
 , boot_id text, from_boot_ms integer, to_boot_ms integer) strict;
+
+CREATE TABLE pauses (
+    stage text primary key check (stage in ('all', 'fetch', 'split', 'transcript', 'summary', 'archive', 'delete')),
+    since_ms integer not null,
+    actor text not null                      -- as in audit
+) strict, without rowid;
 
 CREATE TABLE segments (
     id integer primary key,
@@ -260,11 +323,22 @@ CREATE TABLE users (
     created_at_ms integer not null
 ) strict;
 
+CREATE TABLE written_days (
+    day text not null,                       -- YYYY-MM-DD
+    kind text not null check (kind in ('16khz', '8khz', 'cloud_channel', 'cloud_copy', 'device')),
+    size_bytes integer not null,
+    primary key (day, kind)
+) strict, without rowid;
+
 CREATE INDEX calls_by_from on calls (from_number);
 
 CREATE INDEX calls_by_time on calls (created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_by_to on calls (to_number);
+
+CREATE INDEX calls_erasing on calls (id) where erasing is not null;
+
+CREATE INDEX calls_held on calls (id) where hold = 1;
 
 CREATE INDEX calls_live on calls (id) where ended_at_ms is null;
 
@@ -273,6 +347,10 @@ CREATE INDEX calls_unsure on calls (boot_id) where clock_synced = 0;
 CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
 
 CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
+
+CREATE INDEX erasure_items_pending on erasure_items (place, next_attempt_at_ms) where status = 'pending';
+
+CREATE INDEX erasures_untold on erasures (id) where told_at_ms is null;
 
 CREATE INDEX legs_of_call on legs (call_id);
 

@@ -22,6 +22,7 @@ mod degraded;
 mod doctor;
 mod encrypted;
 mod house;
+mod keeping;
 #[cfg(feature = "whisper")]
 mod kept;
 #[cfg(feature = "whisper")]
@@ -38,6 +39,7 @@ mod recording;
 mod reload;
 mod setup;
 mod shutdown;
+mod small_disk;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;

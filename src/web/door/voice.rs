@@ -14,6 +14,7 @@ use super::documents::{self, Caller, Recorded};
 use super::gate::{Signed, Turned, check_account};
 use super::{Answering, CloudCopy, DoorState, Gatekeeper, Inside, LEDGER_PATIENCE};
 use crate::calling;
+use crate::capture::Refused;
 use crate::domain::{CallSid, Origin, last_four};
 use crate::store::{Given, NewCall, StoreError};
 use crate::twilio::twiml::Response as Document;
@@ -170,11 +171,14 @@ async fn announce(
         tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is answered and recorded at Twilio only: the data folder cannot be used");
         return None;
     };
-    let room = inside.recorder.has_room();
-    if !room && records {
-        tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is recorded at Twilio only: server.max_calls calls are live");
+    let refused = inside.recorder.refuses();
+    // Where Twilio keeps no copy either, what is left of the disk is better used than nothing.
+    let copied = answering.cloud_copy != CloudCopy::Off;
+    let refused = refused.filter(|refused| *refused != Refused::NoRoom || copied);
+    if let Some(refused) = refused.filter(|_| records) {
+        tracing::error!(call.sid = %sid, event = "call.degraded", error = %refused, "{sid} is recorded at Twilio only: {refused}");
     }
-    let token = (room && records).then(new_token).flatten();
+    let token = if refused.is_none() && records { new_token() } else { None };
     let call = new_call(state, request, token.is_some());
     let given = Given {
         token_hash: token.as_deref().map(token_hash),

@@ -10,6 +10,7 @@ mod copies;
 mod list;
 mod losses;
 mod queue;
+mod storage;
 pub(super) mod words;
 
 use askama::Template;
@@ -24,6 +25,7 @@ use self::banner::Banner;
 use super::frame::Frame;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
+use super::storage::Storage;
 use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
 use super::{LanState, api, assets};
@@ -146,6 +148,17 @@ pub(super) async fn queue(
     let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
+}
+
+/// `GET /storage`
+pub(super) async fn storage(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let gathered = Storage::gather(&lan).await?;
+    let frame = Frame::new(&lan.health.borrow(), &actor);
+    Ok(html(&headers, &storage::StoragePage::new(frame, &gathered, lan.keeper.policy())))
 }
 
 /// `GET /health`

@@ -3,6 +3,7 @@
 mod legs;
 mod microphone;
 mod queue;
+mod storage;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,8 @@ use serde::Serialize;
 
 use self::legs::{Announcement, Leg};
 pub(super) use self::microphone::Microphone;
-pub(super) use self::queue::{AllQueued, Queue, Run};
+pub(super) use self::queue::{AllQueued, Pauses, Queue, Run};
+pub(super) use self::storage::{PurgeAnswer, Storage};
 
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
@@ -70,6 +72,12 @@ pub(super) struct Call {
     announcements: Vec<Announcement>,
     /// Whom it was put through to.
     legs: Vec<Leg>,
+    /// Whether a person holds it: nothing of it is deleted anywhere meanwhile.
+    hold: bool,
+    hold_note: Option<String>,
+    /// When the last of its sound, and its transcript, went from this box by the rules of retention.
+    sound_purged_at: Option<String>,
+    words_purged_at: Option<String>,
     tracks: Vec<Track>,
     cloud_recordings: Vec<CloudRecording>,
     /// `null`: no stage of this version makes one.
@@ -112,6 +120,8 @@ struct CloudRecording {
     bytes: Option<u64>,
     sha256: Option<String>,
     twilio_deleted_at: Option<String>,
+    /// When its file went from this box by the rules of retention.
+    purged_at: Option<String>,
     url: Option<String>,
 }
 
@@ -167,6 +177,10 @@ impl Call {
             declined_at: call.declined_at.map(rfc3339),
             announcements: Vec::new(),
             legs: Vec::new(),
+            hold: call.hold,
+            hold_note: call.hold_note,
+            sound_purged_at: call.sound_purged_at.map(rfc3339),
+            words_purged_at: call.words_purged_at.map(rfc3339),
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
             summary: (),
@@ -231,6 +245,7 @@ impl CloudRecording {
             bytes: row.size_bytes,
             sha256: row.sha256,
             twilio_deleted_at: row.twilio_deleted_at.map(rfc3339),
+            purged_at: row.purged_at.map(rfc3339),
             url: row.path.map(|_| url),
         }
     }
