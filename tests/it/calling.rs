@@ -303,5 +303,45 @@ async fn a_number_that_is_none_is_refused_with_a_reason_and_leaves_no_row() {
     assert_eq!(rung.code, Some(0), "{}", rung.err);
     assert!(rung.out.contains(TECHNICIAN), "{}", rung.out);
     assert_eq!(cloud.ordered()[0].to, TECHNICIAN);
+    cloud.come(&cloud.ordered()[0].sid, "no-answer", Some(0));
+    appliance.stop().await;
+}
+
+#[tokio::test]
+async fn the_pages_button_rings_and_shows_how_it_goes() {
+    let (_home, appliance, cloud) = office().await;
+    let page = appliance.get("/").await.text().await.unwrap();
+    assert!(page.contains("action=\"/calls\""), "{page}");
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let press = async |to: &str, site: &str| {
+        let url = format!("http://{}/calls", appliance.lan());
+        let request = http.post(url).header("Sec-Fetch-Site", site).form(&[("to", to)]);
+        request.send().await.unwrap()
+    };
+    assert_eq!(press(TECHNICIAN, "cross-site").await.status(), 403, "not from another site");
+    let refused = press("911", "same-origin").await;
+    assert_eq!(refused.status(), 422);
+    assert!(refused.text().await.unwrap().contains("emergency"));
+    assert_eq!(cloud.ordered().len(), 0);
+    let pressed = press(TECHNICIAN, "same-origin").await;
+    assert_eq!(pressed.status(), 303);
+    let placed = ordered(&cloud).await.sid;
+    assert_eq!(pressed.headers()["location"], format!("/calls/{placed}"));
+    cloud.come(&placed, "ringing", None);
+    eventually("the page says that it rings", async || {
+        let page = appliance.get(&format!("/calls/{placed}")).await.text().await.unwrap();
+        page.contains(">ringing<").then_some(())
+    })
+    .await;
+    cloud.come(&placed, "busy", Some(0));
+    eventually("the list says that nobody took it", async || {
+        let page = appliance.get("/").await.text().await.unwrap();
+        page.contains("engaged").then_some(())
+    })
+    .await;
     appliance.stop().await;
 }

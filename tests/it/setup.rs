@@ -112,6 +112,7 @@ async fn a_script_sets_everything_up_and_once_more_changes_nothing() {
             format!("public_url = {PUBLIC:?}"),
             format!("account_sid = {ACCOUNT:?}"),
             format!("auth_token_file = {token:?}"),
+            "caller_id = \"+15550199\"".to_owned(),
             "agent_number = \"+15550142\"".to_owned(),
             "announcement = \"This call is recorded.\"".to_owned(),
         ]
@@ -286,6 +287,6 @@ async fn what_setup_wrote_takes_a_signed_call() {
     .sign(&url, form.fields());
     let answer = twilio.post_signed("/twilio/voice", &form, Some(&signature)).await;
     assert_eq!(answer.status(), 200);
-    assert!(answer.text().await.unwrap().contains("<Number>+15550142</Number>"));
+    assert!(answer.text().await.unwrap().contains(">+15550142</Number>"));
     appliance.stop().await;
 }
