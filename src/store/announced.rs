@@ -1,7 +1,8 @@
 //! What people were told before they were recorded, and that they said no.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Row, Transaction, params};
 
+use super::read::word;
 use super::{CallId, NewCall, Store, StoreError, calls};
 use crate::domain::{CallSid, UnixMillis};
 
@@ -51,6 +52,22 @@ impl From<Option<String>> for Given {
     fn from(token_hash: Option<String>) -> Self {
         Self { token_hash, stamp: None }
     }
+}
+
+/// Reads what was told in a call, by time.
+pub(super) const OF_CALL: &str = "select at_ms, place_ms, leg, how, sha256, language, voice \
+    from announcements where call_id = ?1 order by at_ms";
+
+pub(super) fn announcement_row(row: &Row<'_>) -> Result<AnnouncementRow, StoreError> {
+    Ok(AnnouncementRow {
+        at: UnixMillis::new(row.get(0)?),
+        place_ms: row.get(1)?,
+        leg: word(row, 2)?,
+        how: row.get(3)?,
+        sha256: row.get(4)?,
+        language: row.get(5)?,
+        voice: row.get(6)?,
+    })
 }
 
 impl Store {

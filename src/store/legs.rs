@@ -1,8 +1,9 @@
 //! Legs: what a call's `<Dial>` rings. Whatever is told of a leg belongs to the call that dialled it.
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::calls::rank;
+use super::read::{moment, word};
 use super::{CallId, NewCall, StatusUpdate, StoreError};
 use crate::domain::{CallSid, UnixMillis};
 
@@ -21,6 +22,21 @@ pub struct LegRow {
     pub answered_at: Option<UnixMillis>,
     /// Its length in seconds, once over.
     pub duration_s: Option<u32>,
+}
+
+/// Reads the legs of a call, the first rung first.
+pub(super) const OF_CALL: &str = "select call_sid, to_number, call_status, began_at_ms, \
+    answered_at_ms, duration_s from legs where call_id = ?1 order by began_at_ms, call_sid";
+
+pub(super) fn leg_row(row: &Row<'_>) -> Result<LegRow, StoreError> {
+    Ok(LegRow {
+        call_sid: word(row, 0)?,
+        to_number: row.get(1)?,
+        call_status: row.get(2)?,
+        began_at: UnixMillis::new(row.get(3)?),
+        answered_at: moment(row, 4)?,
+        duration_s: row.get(5)?,
+    })
 }
 
 /// Returns the call that a name is of: its own, or that of one of its legs.

@@ -6,8 +6,8 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    AnnouncementRow, Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, LegRow,
-    SegmentRow, StageRow, Store, StoreError, TrackRow, TranscriptRow, transcripts,
+    Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, SegmentRow, StageRow, Store,
+    StoreError, TrackRow, TranscriptRow, announced, legs, transcripts,
 };
 use crate::domain::{CallSid, Party, RateHz, Samples8k, UnixMillis};
 
@@ -168,20 +168,8 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
         id,
         cloud_row,
     )?;
-    let legs = collect(
-        db,
-        "select call_sid, to_number, call_status, began_at_ms, answered_at_ms, duration_s \
-         from legs where call_id = ?1 order by began_at_ms, call_sid",
-        id,
-        leg_row,
-    )?;
-    let announcements = collect(
-        db,
-        "select at_ms, place_ms, leg, how, sha256, language, voice from announcements \
-         where call_id = ?1 order by at_ms",
-        id,
-        announcement_row,
-    )?;
+    let legs = collect(db, legs::OF_CALL, id, legs::leg_row)?;
+    let announcements = collect(db, announced::OF_CALL, id, announced::announcement_row)?;
     Ok(CallDetail { call, stages, tracks, gaps, fills, cloud_recordings, legs, announcements })
 }
 
@@ -318,29 +306,6 @@ fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
     })
 }
 
-fn leg_row(row: &Row<'_>) -> Result<LegRow, StoreError> {
-    Ok(LegRow {
-        call_sid: word(row, 0)?,
-        to_number: row.get(1)?,
-        call_status: row.get(2)?,
-        began_at: UnixMillis::new(row.get(3)?),
-        answered_at: moment(row, 4)?,
-        duration_s: row.get(5)?,
-    })
-}
-
-fn announcement_row(row: &Row<'_>) -> Result<AnnouncementRow, StoreError> {
-    Ok(AnnouncementRow {
-        at: UnixMillis::new(row.get(0)?),
-        place_ms: row.get(1)?,
-        leg: word(row, 2)?,
-        how: row.get(3)?,
-        sha256: row.get(4)?,
-        language: row.get(5)?,
-        voice: row.get(6)?,
-    })
-}
-
 fn segments(db: &Connection, call: i64, swapped: bool) -> Result<Vec<SegmentRow>, StoreError> {
     let mut found = db.prepare_cached(
         "select party, start_ms, end_ms, text, confidence, avg_logprob, no_speech_prob, words \
@@ -383,7 +348,7 @@ where
     get::<Option<String>>(row, column)?.map(|text| parse(&text)).transpose()
 }
 
-fn moment(
+pub(super) fn moment(
     row: &Row<'_>,
     column: impl rusqlite::RowIndex,
 ) -> Result<Option<UnixMillis>, StoreError> {
