@@ -191,15 +191,7 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
             rows.push(vec![key.to_owned(), value]);
         }
     }
-    for told in call["announcements"].as_array().into_iter().flatten() {
-        let what = format!("{}, sha256 {}", text(told, "at"), text(told, "sha256"));
-        rows.push(vec![format!("announcement {}", text(told, "how")), what]);
-    }
-    for leg in call["legs"].as_array().into_iter().flatten() {
-        let length = leg["duration_s"].as_u64().map(|s| format!(", {s} s")).unwrap_or_default();
-        let what = format!("{}: {}{length}", text(leg, "to"), text(leg, "call_status"));
-        rows.push(vec![format!("leg {}", text(leg, "call_sid")), what]);
-    }
+    rows.extend(told_and_rung(&call));
     if call["hold"] == true {
         rows.push(vec!["hold".to_owned(), "nothing of it is deleted".to_owned()]);
     }
@@ -229,6 +221,21 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         output::say(&said)?;
     }
     Ok(())
+}
+
+/// Says what was told before the recording, and whom the call was put through to.
+fn told_and_rung(call: &Value) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for told in call["announcements"].as_array().into_iter().flatten() {
+        let what = format!("{}, sha256 {}", text(told, "at"), text(told, "sha256"));
+        rows.push(vec![format!("announcement {}", text(told, "how")), what]);
+    }
+    for leg in call["legs"].as_array().into_iter().flatten() {
+        let length = leg["duration_s"].as_u64().map(|s| format!(", {s} s")).unwrap_or_default();
+        let what = format!("{}: {}{length}", text(leg, "to"), text(leg, "call_status"));
+        rows.push(vec![format!("leg {}", text(leg, "call_sid")), what]);
+    }
+    rows
 }
 
 /// Prints the words of a call while it runs, and then its transcript when that is done.
