@@ -160,3 +160,15 @@ async fn what_cannot_be_asked_is_refused_at_the_start() {
     let checked = home.run(&["check-config"]).await;
     assert!(checked.err.contains("takes words"), "{}", checked.err);
 }
+
+#[tokio::test]
+async fn what_lives_at_twilio_records_nobody_whom_it_cannot_ask_or_tell() {
+    let keypad = Home::new().with("consent.mode", "keypad");
+    let played = Home::new().with("consent.sound", "/nowhere.wav");
+    for home in [keypad, played] {
+        let printed = home.run(&["setup", "--fallback-twiml"]).await;
+        assert_eq!(printed.code, Some(0), "{printed:?}");
+        assert!(printed.out.contains("<Dial"), "{printed:?}");
+        assert!(!printed.out.contains("<Recording"), "{printed:?}");
+    }
+}
