@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod retention;
 pub mod simulate;
 pub mod store;
+pub mod summarize;
 pub mod telemetry;
 pub mod transcribe;
 pub mod twilio;

@@ -22,6 +22,7 @@ use crate::config::{Config, Keep16k};
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
+use crate::summarize::{SummaryWork, SummaryWorkOptions};
 use crate::transcribe::{
     LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
     TranscriptWorkOptions,
@@ -188,6 +189,7 @@ impl House {
             link: None,
         });
         rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
+        rooms.spawn(self.heart.beating("the summary stage", self.summaries().run(stop.clone())));
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),
@@ -212,6 +214,22 @@ impl House {
             self.due.clone(),
         ));
         rooms
+    }
+
+    fn summaries(&self) -> Runner {
+        let schedule = self.schedule.clone();
+        let work = SummaryWork::new(SummaryWorkOptions {
+            store: self.store.clone(),
+            looked_at: Arc::new(move || schedule.looked_at()),
+        });
+        Runner::new(pipeline::Options {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            due: self.due.clone(),
+            work: Arc::new(work),
+            parallel: NonZeroUsize::MIN,
+            link: None,
+        })
     }
 
     fn watcher(&self, settings: watch::Receiver<Settings>) -> Watcher {

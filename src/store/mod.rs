@@ -29,6 +29,7 @@ mod schema;
 mod split;
 mod stages;
 mod streams;
+mod summaries;
 mod transcripts;
 mod turns;
 
@@ -57,6 +58,7 @@ pub use rows::{
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
+pub use summaries::{ActionItem, Place, Statement, SummaryRow, Told};
 
 use connection::ReadPool;
 

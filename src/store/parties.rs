@@ -25,6 +25,7 @@ impl Store {
                 )
                 .optional()?;
             if let Some((call, _)) = swapped {
+                chain::sum_up_again(tx, CallId(call), at)?;
                 // The archive has the words under the other names.
                 chain::again_if_done(tx, CallId(call), Stage::Archive, at)?;
                 tx.execute(

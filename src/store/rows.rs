@@ -1,5 +1,6 @@
 //! What the ledger answers with.
 
+use super::SummaryRow;
 use crate::domain::{
     CallSid, Direction, DurationSource, EndReason, GapReason, Origin, Party, PartyMap, RateHz,
     RecordingSid, RecordingStatus, Samples8k, Stage, StageStatus, TrackSource, UnixMillis,
@@ -207,6 +208,8 @@ pub struct CallDetail {
     pub fills: Vec<FillRow>,
     /// Twilio's copies.
     pub cloud_recordings: Vec<CloudRecordingRow>,
+    /// What it came to, once that is known.
+    pub summary: Option<SummaryRow>,
 }
 
 impl CallDetail {

@@ -14,6 +14,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_ledger.sql")),
     M::up(include_str!("migrations/0002_cloud.sql")),
     M::up(include_str!("migrations/0003_words.sql")),
+    M::up(include_str!("migrations/0004_summaries.sql")),
 ];
 
 /// The schema version this program writes.

@@ -4,6 +4,17 @@ begin select raise(abort, 'the audit trail is append only'); end;
 CREATE TRIGGER audit_is_never_deleted before delete on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
+CREATE TABLE action_items (
+    id integer primary key,
+    call_id integer not null references calls (id) on delete cascade,
+    text text not null,
+    who text not null,                       -- 'agent', 'technician', 'agent technician' or '': not said
+    due text,                                -- when, in the words it was said in
+    places text not null,                    -- JSON: where it was said
+    done_at_ms integer,                      -- null while it is open
+    done_by text                             -- user or token
+) strict;
+
 CREATE TABLE archive_objects (
     call_id integer not null references calls (id) on delete cascade,
     object_key text not null,                -- below the archive's prefix
@@ -174,6 +185,21 @@ CREATE TABLE streams (
     error text                               -- Twilio's own words, from its stream-error callback
 ) strict;
 
+CREATE TABLE summaries (
+    call_id integer primary key references calls (id) on delete cascade,
+    engine text not null check (engine in ('extractive', 'openai')),
+    model text,                              -- the server's, as it names it; null for 'extractive'
+    outcome text not null check (outcome in ('talked', 'cut-off', 'nobody-spoke', 'unclear',
+        'no-answer', 'busy', 'failed', 'canceled', 'not-heard')),
+    ended_by text check (ended_by in ('caller', 'office', 'recorder')), -- null where nobody can know
+    text text not null,
+    covers real not null check (covers between 0 and 1), -- how much of the call it was made from
+    left_out integer not null default 0,     -- statements that the words of the call did not bear out
+    statements text not null,                -- JSON: each one, by whom, and the places it rests on
+    words_at_ms integer,                     -- which words it was made from (transcripts.changed_at_ms); null: there were none
+    made_at_ms integer not null
+) strict;
+
 CREATE TABLE tracks (
     id integer primary key,
     call_id integer not null references calls (id) on delete cascade,
@@ -198,7 +224,11 @@ CREATE TABLE transcripts (
     model text not null,
     dropped integer not null default 0,      -- stretches the model was too unsure of to keep
     created_at_ms integer not null
-) strict;
+, changed_at_ms integer) strict;
+
+CREATE INDEX action_items_of_call on action_items (call_id);
+
+CREATE INDEX action_items_open on action_items (call_id) where done_at_ms is null;
 
 CREATE INDEX calls_by_from on calls (from_number);
 

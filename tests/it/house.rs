@@ -10,7 +10,7 @@ const STAIR: &[&[&str]] = &[
     &["vault", "models"],
     &["store"],
     &["pipeline"],
-    &["capture", "transcribe", "cloud", "archive", "retention", "simulate", "care"],
+    &["capture", "transcribe", "summarize", "cloud", "archive", "retention", "simulate", "care"],
     &["web"],
     &["config"],
     &["daemon"],

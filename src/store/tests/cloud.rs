@@ -89,7 +89,7 @@ async fn each_stage_makes_the_next_one_due_down_to_the_deletion() {
             (Stage::Fetch, Completed),
             (Stage::Split, Completed),
             (Stage::Transcript, Completed),
-            (Stage::Summary, Skipped),
+            (Stage::Summary, Pending),
             (Stage::Archive, Completed),
             (Stage::Delete, Skipped),
         ]

@@ -126,6 +126,7 @@ fn api_routes() -> Router<LanState> {
         .route("/recordings/{name}", get(sound::recording))
         .route("/retry", post(api::retry))
         .route("/swap", post(api::swap))
+        .route("/actions/{id}", post(api::action))
         .route("/live", get(live::live));
     Router::new()
         .route("/api/v1/calls", get(api::calls))
@@ -142,6 +143,7 @@ fn page_routes() -> Router<LanState> {
         .route("/calls/{call_sid}", get(pages::call))
         .route("/calls/{call_sid}/retry", post(pages::retry))
         .route("/calls/{call_sid}/swap", post(pages::swap))
+        .route("/calls/{call_sid}/actions/{id}", post(pages::action))
         .route("/queue", get(pages::queue))
         .route("/queue/run", post(pages::run_queue))
         .route("/queue/retry", post(pages::retry_all))

@@ -364,6 +364,11 @@ document.addEventListener("click", (event) => {
     const word = event.target.closest("[data-at]");
     playFrom(Number(word ? word.dataset.at : line.dataset.start));
   }
+  const seek = event.target.closest?.("a.seek");
+  if (seek && player()) {
+    event.preventDefault();
+    playFrom(Number(seek.dataset.start));
+  }
 });
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(pollTimer) : poll()));
 setInterval(showRunning, 1000);

@@ -7,6 +7,7 @@ use super::super::wire::rfc3339;
 use super::conversation::{Conversation, Turn};
 use super::copies::{CopyItem, copies};
 use super::losses::losses;
+use super::summary::Summary;
 use super::{Badge, Frame, Moment, list, words};
 use crate::domain::{Direction, Party, RecordingStatus, Stage, StageStatus, WaitingFor};
 use crate::store::{CallDetail, StageRow, TranscriptRow};
@@ -39,6 +40,7 @@ pub(super) struct CallPage {
     sound_state: String,
     copies: Vec<CopyItem>,
     why_silent: &'static str,
+    summary: Option<Summary>,
     conversation: Conversation,
 }
 
@@ -94,6 +96,7 @@ impl CallPage {
             sound_state: format!("{}-{}", u8::from(call.parties_swapped), detail.fills.len()),
             copies: copies(detail),
             why_silent: why_silent(detail),
+            summary: detail.summary.as_ref().map(Summary::new),
             conversation,
         }
     }
@@ -138,8 +141,9 @@ fn stages(detail: &CallDetail, held: Option<String>) -> Vec<StageItem> {
 impl StageItem {
     fn new(row: &StageRow) -> Self {
         let tried = row.attempts > 0 || row.waiting_for.is_some();
-        // What waits for the network goes on by itself when that is back, and not before.
-        let offline = row.waiting_for == Some(WaitingFor::Network);
+        // What waits for the network goes on by itself when that is back, and not before. A server
+        // that makes summaries may be away by itself.
+        let offline = row.waiting_for == Some(WaitingFor::Network) && row.stage.needs_network();
         let waits = row.status == StageStatus::Pending && tried && !offline;
         let failed = row.status == StageStatus::Failed;
         let mut facts = Vec::new();

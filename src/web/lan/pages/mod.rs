@@ -10,6 +10,7 @@ mod copies;
 mod list;
 mod losses;
 mod queue;
+mod summary;
 mod words;
 
 use askama::Template;
@@ -170,6 +171,19 @@ pub(super) async fn swap(
 ) -> Result<Redirect, PageProblem> {
     let sid = call_sid(&sid)?;
     api::exchange(&lan, &actor, &sid).await?;
+    Ok(Redirect::to(&format!("/calls/{sid}")))
+}
+
+/// `POST /calls/{call_sid}/actions/{id}`: marks something to be done as done, or as open again.
+pub(super) async fn action(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path((sid, item)): Path<(String, i64)>,
+    body: Bytes,
+) -> Result<Redirect, PageProblem> {
+    let sid = call_sid(&sid)?;
+    let done = form_urlencoded::parse(&body).any(|(key, value)| key == "done" && value == "1");
+    api::mark(&lan, &actor, sid.clone(), item, done).await?;
     Ok(Redirect::to(&format!("/calls/{sid}")))
 }
 

@@ -21,7 +21,7 @@ async fn a_call_has_the_keys_of_the_contract() {
         "ended_at": "2026-09-21T14:14:24Z", "duration_s": 63, "duration_source": "timestamps",
         "end_reason": "completed",
         "recording_status": "completed", "transcript_status": "pending",
-        "summary_status": "skipped", "archive_status": "pending",
+        "summary_status": "pending", "archive_status": "pending",
         "last_error": null, "retry_count": 0, "waiting_for": null, "waiting_reason": null,
         "next_attempt_at": null, "parties_swapped": false,
         "tracks": [track("agent", &[]), track("technician", &[(1.0, 3.5)])],

@@ -7,6 +7,7 @@ mod live;
 mod pages;
 mod queue;
 mod sound;
+mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

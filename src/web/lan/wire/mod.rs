@@ -1,10 +1,12 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
 mod queue;
+mod summary;
 
 use serde::Serialize;
 
 pub(super) use self::queue::{AllQueued, Queue, Run};
+pub(super) use self::summary::Summary;
 
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
@@ -58,8 +60,8 @@ pub(super) struct Call {
     parties_swapped: bool,
     tracks: Vec<Track>,
     cloud_recordings: Vec<CloudRecording>,
-    /// `null`: no stage of this version makes one.
-    summary: (),
+    /// None before it is made.
+    summary: Option<Summary>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,13 +107,14 @@ impl Call {
     /// Takes a call, and why transcripts are held back if they are.
     pub(super) fn new(detail: CallDetail, held: Option<String>) -> Self {
         let waiting_reason = held.filter(|_| detail.awaits_its_transcript());
-        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings } = detail;
+        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings, summary } = detail;
+        let summary = summary.map(Summary::from);
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
         let cloud_recordings =
             cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
-        Self { waiting_reason, tracks, cloud_recordings, ..Self::bare(call) }
+        Self { waiting_reason, tracks, cloud_recordings, summary, ..Self::bare(call) }
     }
 
     fn bare(call: store::Call) -> Self {
@@ -138,7 +141,7 @@ impl Call {
             parties_swapped: call.parties_swapped,
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
-            summary: (),
+            summary: None,
         }
     }
 }
