@@ -18,6 +18,7 @@ mod output;
 mod queue;
 mod retry;
 mod run;
+mod search;
 mod simulate;
 mod speech;
 mod status;
@@ -77,6 +78,8 @@ enum Command {
     Queue(queue::Args),
     /// Try failed stages again
     Retry(retry::Args),
+    /// Find what was said
+    Search(search::Args),
     /// Save everything into a folder elsewhere, or bring that up to date
     Backup(care::BackupArgs),
     /// Make the data folder again from a backup
@@ -169,6 +172,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Calls(args) => calls::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
+        Command::Search(args) => search::run(&context, &args),
         Command::Backup(args) => care::backup(&context, &args),
         Command::Restore(args) => care::restore(&context, &args),
         Command::Fsck(args) => care::fsck(&context, &args),

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors, speech};
+use super::{Ports, doors, index, speech};
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -190,6 +190,11 @@ impl House {
         });
         rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
         rooms.spawn(self.heart.beating("the summary stage", self.summaries().run(stop.clone())));
+        let indexing = index::run(self.store.clone(), Arc::clone(&self.clock), stop.clone());
+        rooms.spawn(async move {
+            indexing.await;
+            "the search index"
+        });
         let sweep = retention::Options {
             store: self.store.clone(),
             vault: self.vault.clone(),

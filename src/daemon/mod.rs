@@ -10,6 +10,7 @@ mod handed;
 mod health;
 mod heart;
 mod house;
+mod index;
 mod outside;
 mod signals;
 mod speech;

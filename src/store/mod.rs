@@ -26,6 +26,7 @@ mod read;
 mod retry;
 mod rows;
 mod schema;
+mod search;
 mod split;
 mod stages;
 mod streams;
@@ -55,6 +56,7 @@ pub use rows::{
     Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, FillRow,
     GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow, WordRow,
 };
+pub use search::{Hit, HitPage, HitPlace, SearchQuery, Snippet, TERMS_MAX};
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};

@@ -1,6 +1,6 @@
 //! What the ledger answers with.
 
-use super::SummaryRow;
+use super::{SearchQuery, SummaryRow};
 use crate::domain::{
     CallSid, Direction, DurationSource, EndReason, GapReason, Origin, Party, PartyMap, RateHz,
     RecordingSid, RecordingStatus, Samples8k, Stage, StageStatus, TrackSource, UnixMillis,
@@ -286,6 +286,8 @@ pub struct CallFilter {
     pub from: Option<UnixMillis>,
     /// Only calls created before this.
     pub to: Option<UnixMillis>,
+    /// Only calls in which this is found.
+    pub words: Option<SearchQuery>,
 }
 
 /// Where a page of calls ends and the next begins.

@@ -1,8 +1,52 @@
+CREATE VIEW call_documents as
+select id, parent_call_sid, ended_at_ms,
+    (select group_concat(text, ' ') from (select text from segments where call_id = calls.id
+        and party = iif(parties_swapped, 'technician', 'agent') order by start_ms, id)) as agent,
+    (select group_concat(text, ' ') from (select text from segments where call_id = calls.id
+        and party = iif(parties_swapped, 'agent', 'technician') order by start_ms, id)) as technician,
+    from_number || ' ' || to_number
+        || iif(from_number glob '+[0-9]*', ' ' || substr(from_number, -10) || ' ' || substr(from_number, -9)
+            || ' ' || substr(from_number, -8) || ' ' || substr(from_number, -7) || ' ' || substr(from_number, -4), '')
+        || iif(to_number glob '+[0-9]*', ' ' || substr(to_number, -10) || ' ' || substr(to_number, -9)
+            || ' ' || substr(to_number, -8) || ' ' || substr(to_number, -7) || ' ' || substr(to_number, -4), '')
+        as numbers
+from calls;
+
 CREATE TRIGGER audit_is_never_changed before update on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
 CREATE TRIGGER audit_is_never_deleted before delete on audit
 begin select raise(abort, 'the audit trail is append only'); end;
+
+CREATE TRIGGER call_is_found_once_over after update of ended_at_ms, parties_swapped on calls
+when new.ended_at_ms is not null and new.parent_call_sid is null
+begin
+    delete from call_search where rowid = new.id;
+    insert into call_search (rowid, agent, technician, numbers)
+    select id, agent, technician, numbers from call_documents where id = new.id;
+end;
+
+CREATE TRIGGER call_is_not_found_once_gone after delete on calls
+begin
+    delete from call_search where rowid = old.id;
+end;
+
+CREATE TRIGGER words_are_found_once_written after update of status on stages
+when new.stage = 'transcript' and new.status = 'completed' and old.status <> 'completed'
+begin
+    delete from call_search where rowid = new.call_id;
+    insert into call_search (rowid, agent, technician, numbers)
+    select id, agent, technician, numbers from call_documents
+    where id = new.call_id and ended_at_ms is not null and parent_call_sid is null;
+end;
+
+CREATE TRIGGER words_are_not_found_once_gone after delete on transcripts
+begin
+    delete from call_search where rowid = old.call_id;
+    insert into call_search (rowid, agent, technician, numbers)
+    select id, agent, technician, numbers from call_documents
+    where id = old.call_id and ended_at_ms is not null and parent_call_sid is null;
+end;
 
 CREATE TABLE action_items (
     id integer primary key,
@@ -34,6 +78,19 @@ CREATE TABLE audit (
     call_sid text,
     detail text
 ) strict;
+
+CREATE VIRTUAL TABLE call_search using fts5 (
+    agent, technician, numbers,
+    content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
+);
+
+CREATE TABLE 'call_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'call_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'call_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER);
+
+CREATE TABLE 'call_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 
 CREATE TABLE calls (
     id integer primary key,
@@ -230,11 +287,13 @@ CREATE INDEX action_items_of_call on action_items (call_id);
 
 CREATE INDEX action_items_open on action_items (call_id) where done_at_ms is null;
 
-CREATE INDEX calls_by_from on calls (from_number);
+CREATE INDEX calls_by_from on calls (from_number, created_at_ms desc, id desc) where parent_call_sid is null;
+
+CREATE INDEX calls_by_recording on calls (recording_status, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_by_time on calls (created_at_ms desc, id desc) where parent_call_sid is null;
 
-CREATE INDEX calls_by_to on calls (to_number);
+CREATE INDEX calls_by_to on calls (to_number, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_live on calls (id) where ended_at_ms is null;
 
@@ -245,6 +304,8 @@ CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
 CREATE INDEX outages_open on outages (id) where to_ms is null;
 
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
+
+CREATE INDEX stages_done on stages (updated_at_ms) where status = 'completed';
 
 CREATE INDEX stages_due on stages (stage, next_attempt_at_ms) where status = 'pending';
 

@@ -6,7 +6,9 @@ use crate::domain::*;
 mod cloud;
 mod growing;
 mod heard;
+mod plans;
 mod returning;
+mod search;
 mod turns;
 mod upgrade;
 

@@ -140,7 +140,7 @@ impl Run {
         let to = touched.last().map_or(from, |segment| segment.end_ms);
         let all_known = touched.iter().all(|segment| !segment.words.is_empty());
         let start_ms = words().next().filter(|_| all_known).map_or(from, |(_, start, _)| *start);
-        let end_ms = words().last().filter(|_| all_known).map_or(to, |(.., end)| *end);
+        let end_ms = words().next_back().filter(|_| all_known).map_or(to, |(.., end)| *end);
         Place { start_ms, end_ms: end_ms.max(start_ms) }
     }
 }

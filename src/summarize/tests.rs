@@ -111,16 +111,18 @@ pub(super) fn service_call() -> TranscriptRow {
 
 /// What two people say in three hours, about many things.
 pub(super) fn long_call() -> TranscriptRow {
-    let parts = ["valve", "pump", "filter", "sensor", "gauge", "cable", "fan", "relay"];
+    let things = ["valve", "pump", "filter", "sensor", "gauge", "cable", "fan", "relay"];
     let mut segments = Vec::new();
     for n in 0..1800_u64 {
-        let part = parts[usize::try_from(n).unwrap() % parts.len()];
+        let thing = things[usize::try_from(n).unwrap() % things.len()];
         let (party, text) = match n % 6 {
-            0 => (Party::Agent, format!("What about the {part} in room {n}?")),
-            1 => (Party::Technician, format!("The {part} is leaking and it reads {} bar.", n % 90)),
+            0 => (Party::Agent, format!("What about the {thing} in room {n}?")),
+            1 => {
+                (Party::Technician, format!("The {thing} is leaking and it reads {} bar.", n % 90))
+            }
             2 => (Party::Technician, "Give me a moment.".to_owned()),
             3 => (Party::Agent, "All right, okay.".to_owned()),
-            4 => (Party::Technician, format!("I will replace the {part} on Monday, number {n}.")),
+            4 => (Party::Technician, format!("I will replace the {thing} on Monday, number {n}.")),
             _ => (Party::Agent, "Great, thank you.".to_owned()),
         };
         segments.push(said(party, n * 6000, &text));

@@ -10,6 +10,7 @@
 mod api;
 mod assets;
 mod degraded;
+mod find;
 mod gate;
 mod live;
 mod pages;
@@ -131,6 +132,7 @@ fn api_routes() -> Router<LanState> {
     Router::new()
         .route("/api/v1/calls", get(api::calls))
         .nest("/api/v1/calls/{call_sid}", call)
+        .route("/api/v1/search", get(find::search))
         .route("/api/v1/health", get(api::health))
         .route("/api/v1/queue", get(api::queue))
         .route("/api/v1/queue/run", post(api::run_queue))
@@ -144,6 +146,8 @@ fn page_routes() -> Router<LanState> {
         .route("/calls/{call_sid}/retry", post(pages::retry))
         .route("/calls/{call_sid}/swap", post(pages::swap))
         .route("/calls/{call_sid}/actions/{id}", post(pages::action))
+        .route("/search", get(pages::search))
+        .route("/search/open", get(pages::open))
         .route("/queue", get(pages::queue))
         .route("/queue/run", post(pages::run_queue))
         .route("/queue/retry", post(pages::retry_all))

@@ -191,8 +191,9 @@ function playFrom(seconds) {
 
 function play(audio) {
   audio.play().catch((error) => {
-    // Stopped by the viewer before it began is no error.
-    if (error.name !== "AbortError") {
+    // Stopped by the viewer before it began is no error; nor is a browser that plays nothing before
+    // somebody has chosen something on the page.
+    if (error.name !== "AbortError" && error.name !== "NotAllowedError") {
       document.getElementById("player-error").hidden = false;
     }
   });
@@ -370,6 +371,14 @@ document.addEventListener("click", (event) => {
     playFrom(Number(seek.dataset.start));
   }
 });
+// A link to a place in the call: a hit of the search.
+const place = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
+if (place && player()) {
+  playFrom(Number(place[1]));
+  const lines = [...document.querySelectorAll("button.line")];
+  const next = lines.find((line) => Number(line.dataset.end) > Number(place[1]) + 3);
+  next?.scrollIntoView({ block: "center" });
+}
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(pollTimer) : poll()));
 setInterval(showRunning, 1000);
 pollLater();

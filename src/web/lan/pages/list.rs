@@ -147,6 +147,9 @@ fn describe(asked: &ListQuery) -> Option<String> {
     if let Some(to) = filter.to {
         parts.push(format!("before {}", words::utc(to)));
     }
+    if filter.words.is_some() {
+        parts.push("in which what is looked for was said".to_owned());
+    }
     (!parts.is_empty()).then(|| format!("Only calls {}", parts.join(", ")))
 }
 

@@ -10,6 +10,7 @@ mod copies;
 mod list;
 mod losses;
 mod queue;
+mod search;
 mod summary;
 mod words;
 
@@ -21,6 +22,7 @@ use axum::{Extension, body::Bytes};
 use tracing::error;
 
 use self::banner::Banner;
+pub(super) use self::search::{open, search};
 use super::gate::Actor;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};

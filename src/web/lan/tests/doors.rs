@@ -16,6 +16,11 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/v1/calls/{sid}/live"),
     ("GET", "/api/v1/health"),
     ("GET", "/api/v1/queue"),
+    ("GET", "/api/v1/search?q=x"),
+    ("POST", "/api/v1/calls/{sid}/actions/1"),
+    ("POST", "/calls/{sid}/actions/1"),
+    ("GET", "/search"),
+    ("GET", "/search/open"),
 ];
 
 fn request(method: &str, path: &str, host: &str) -> axum::http::request::Builder {

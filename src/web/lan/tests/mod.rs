@@ -6,6 +6,7 @@ mod doors;
 mod live;
 mod pages;
 mod queue;
+mod search;
 mod sound;
 mod summary;
 

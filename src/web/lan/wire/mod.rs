@@ -1,10 +1,12 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
+mod hits;
 mod queue;
 mod summary;
 
 use serde::Serialize;
 
+pub(super) use self::hits::Hits;
 pub(super) use self::queue::{AllQueued, Queue, Run};
 pub(super) use self::summary::Summary;
 
