@@ -10,9 +10,10 @@ mod daemon;
 mod seed;
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use fieldtape::clock::{Clock as _, SystemClock};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -52,12 +53,12 @@ async fn measure(calls: u32, rounds: usize) -> anyhow::Result<()> {
         let mut took = Vec::with_capacity(rounds);
         for round in 0..rounds + WARM {
             let url = format!("{base}{}", ask(&mut chance, &speech, calls));
-            let began = now();
+            let began = SystemClock.since_boot();
             let answer = http.get(&url).send().await?;
             let status = answer.status();
             answer.bytes().await?;
             if round >= WARM {
-                took.push(began.elapsed());
+                took.push(SystemClock.since_boot() - began);
             }
             ensure!(status.is_success(), "{url}: {status}");
         }
@@ -69,15 +70,10 @@ async fn measure(calls: u32, rounds: usize) -> anyhow::Result<()> {
 
 /// Starts it; what it makes of the folder is timed too.
 async fn start(folder: &Path) -> anyhow::Result<Daemon> {
-    let began = now();
+    let began = SystemClock.since_boot();
     let daemon = Daemon::start(folder, 16, NO_SPEECH).await?;
-    println!("ledger: started in {} ms", began.elapsed().as_millis());
+    println!("ledger: started in {} ms", (SystemClock.since_boot() - began).as_millis());
     Ok(daemon)
-}
-
-#[expect(clippy::disallowed_methods, reason = "a bench times what people wait for")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn tell(name: &str, mut took: Vec<Duration>) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod cloud;
 pub mod config;
+pub mod contacts;
 pub mod daemon;
 pub mod domain;
 pub mod models;

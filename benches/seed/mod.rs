@@ -1,6 +1,8 @@
 //! A ledger of many calls, made once and kept under target/.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use fieldtape::store::Store;
@@ -23,11 +25,14 @@ const SPOKEN: u32 = 10;
 /// When the first of them was made; they are six minutes apart.
 const BEGAN_MS: i64 = 1_700_000_000_000;
 
-/// Calls put into the search index at once.
-const INDEXED_AT_ONCE: u32 = 2000;
+/// Calls written, and put into the search index, at once.
+const WRITTEN_AT_ONCE: u32 = 2000;
 
-/// Raised when a seed is made differently.
-const VERSION: u32 = 1;
+/// How long a ledger may take to close.
+const CLOSES_WITHIN: Duration = Duration::from_secs(20);
+
+/// How this is made: the ledger's shape, and this file.
+const MADE_BY: [&str; 2] = [include_str!("../../src/store/schema.sql"), include_str!("mod.rs")];
 
 /// Returns a call's name.
 pub(crate) fn sid(n: u32) -> String {
@@ -89,7 +94,9 @@ fn syllable(chance: &mut StdRng) -> String {
 /// Returns the folder of a ledger of so many calls, making it if it is not there yet.
 pub(crate) async fn folder(calls: u32) -> anyhow::Result<PathBuf> {
     let target = Path::new(env!("CARGO_BIN_EXE_fieldtape")).ancestors().nth(2).context("target")?;
-    let ready = target.join(format!("bench-ledger/{VERSION}-{calls}"));
+    let mut hash = DefaultHasher::new();
+    MADE_BY.hash(&mut hash);
+    let ready = target.join(format!("bench-ledger/{calls}-{:016x}", hash.finish()));
     if !ready.join("data/fieldtape.db").exists() {
         let made = target.join("bench-ledger/made");
         if made.exists() {
@@ -105,22 +112,26 @@ pub(crate) async fn folder(calls: u32) -> anyhow::Result<PathBuf> {
 async fn make(path: &Path, calls: u32) -> anyhow::Result<()> {
     drop(Store::open(path)?);
     let mut db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    db.execute_batch(
-        "pragma journal_mode = off; pragma synchronous = off; pragma foreign_keys = off",
-    )?;
+    // The store's own thread may still be closing it.
+    db.busy_timeout(CLOSES_WITHIN)?;
+    db.execute_batch("pragma synchronous = off; pragma foreign_keys = off")?;
     let (speech, mut chance) = (Speech::new(), StdRng::seed_from_u64(8));
-    let tx = db.transaction()?;
-    for n in 1..=calls {
-        call(&tx, n)?;
-        words(&tx, n, &speech, &mut chance)?;
+    let mut n = 0;
+    while n < calls {
+        let tx = db.transaction()?;
+        for _ in 0..WRITTEN_AT_ONCE.min(calls - n) {
+            n += 1;
+            call(&tx, n)?;
+            words(&tx, n, &speech, &mut chance)?;
+        }
+        tx.commit()?;
     }
-    tx.execute("update meta set value = ?1 where key = 'search_indexed_down_to'", [calls + 1])?;
-    tx.commit()?;
-    db.execute_batch("pragma journal_mode = wal; pragma wal_checkpoint(truncate)")?;
+    let sql = "update meta set value = ?1 where key = 'search_indexed_down_to'";
+    db.execute(sql, [(calls + 1).to_string()])?;
     drop(db);
     // The rest as the appliance does it.
     let store = Store::open(path)?;
-    while store.index_some(INDEXED_AT_ONCE).await? > 0 {}
+    while store.index_some(WRITTEN_AT_ONCE).await? > 0 {}
     let query = fieldtape::store::SearchQuery::parse(speech.nth(0), &jiff::tz::TimeZone::UTC);
     ensure!(!store.search(query, None, 1).await?.hits.is_empty(), "nothing is found");
     Ok(())

@@ -10,6 +10,7 @@ mod bar;
 mod calls;
 mod care;
 mod check_config;
+mod contacts;
 mod exit;
 mod export;
 mod generate;
@@ -73,6 +74,9 @@ enum Command {
     /// List, show, export or correct calls
     #[command(subcommand)]
     Calls(calls::Args),
+    /// Take in whose number it is, or list that
+    #[command(subcommand)]
+    Contacts(contacts::Args),
     /// List what is undone, or try it now
     #[command(subcommand)]
     Queue(queue::Args),
@@ -170,6 +174,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
+        Command::Contacts(args) => contacts::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
         Command::Search(args) => search::run(&context, &args),

@@ -43,12 +43,17 @@ fn tell(found: &Value) -> Result<(), Failure> {
                 _ => String::new(),
             };
             let began = text(hit, "began_at");
-            output::line(&format!("{sid}  {began}  {who} {}{more}", text(hit, who)))?;
+            let name = hit["name"].as_str().map(|name| format!(" ({name})")).unwrap_or_default();
+            output::line(&format!("{sid}  {began}  {who} {}{name}{more}", text(hit, who)))?;
             call = sid;
         }
-        if let Some(at_s) = hit["start_s"].as_f64() {
-            let (speaker, snippet) = (text(hit, "speaker"), text(hit, "snippet"));
-            output::line(&format!("{at_s:10.1} s  {speaker:<10}  {snippet}"))?;
+        let (speaker, snippet) = (text(hit, "speaker"), text(hit, "snippet"));
+        match hit["start_s"].as_f64() {
+            Some(at_s) => output::line(&format!("{at_s:10.1} s  {speaker:<10}  {snippet}"))?,
+            None if hit["kind"] == "note" => {
+                output::line(&format!("{:>12}  {:<10}  {snippet}", "", "note"))?;
+            }
+            None => {}
         }
     }
     if hits.is_empty() {

@@ -20,8 +20,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::PlaceOptions;
+use crate::contacts::Country;
 use crate::domain::{AccountSid, RateHz};
 use crate::models::{Language, Mirror};
+use crate::summarize::ServerOptions;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::Credentials;
 use crate::twilio::signature::{AuthToken, SharedKey};
@@ -51,6 +53,8 @@ pub struct Config {
     pub recording: Recording,
     /// How it is written down.
     pub transcription: Transcription,
+    /// The server that writes summaries; none to make them on the box alone.
+    pub summary: Option<ServerOptions>,
     /// What people are told before they are recorded.
     pub consent: Consent,
     /// The file it was read from; none for built-in defaults.
@@ -87,6 +91,8 @@ pub struct Twilio {
     pub shared_key: Option<SharedKey>,
     /// False lets anybody in; for a bench on loopback only.
     pub validate_signatures: bool,
+    /// The country whose numbers may be written without its code.
+    pub country: Country,
     /// The number shown when the office rings out.
     pub caller_id: Option<String>,
     /// The agent's browser, as a Twilio client identity.

@@ -71,7 +71,7 @@ section!(
         agent_identity: Option<String> = None,
         agent_number: Option<String> = None,
         twiml_app_sid: Option<String> = None,
-        country: Option<String> = None,
+        country: String = "US".to_owned(),
         cloud_recording: String = "twiml".to_owned(),
         reconcile_every: String = "15m".to_owned(),
         delete_after: String = "24h".to_owned(),
@@ -102,7 +102,7 @@ section!(
 );
 section!(
     Summary {
-        engine: Option<String> = None,
+        engine: String = "extractive".to_owned(),
         url: Option<String> = None,
         model: Option<String> = None,
         api_key: Option<String> = None,
@@ -150,12 +150,6 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.lan_tls", "put a reverse proxy with a certificate in front of lan_listen"),
     ("server.twilio_tls", "put a tunnel or reverse proxy in front of twilio_listen"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
-    ("twilio.country", "numbers are used as they are written"),
-    ("summary.engine", "calls are not summarised"),
-    ("summary.url", "calls are not summarised"),
-    ("summary.model", "calls are not summarised"),
-    ("summary.api_key", "calls are not summarised"),
-    ("summary.api_key_file", "calls are not summarised"),
     ("retention.audio_days", "nothing is purged"),
     ("retention.transcript_days", "nothing is purged"),
     ("retention.max_bytes", "nothing is purged"),

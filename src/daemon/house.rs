@@ -22,7 +22,7 @@ use crate::config::{Config, Keep16k};
 use crate::pipeline::{self, Due, Runner, Work};
 use crate::retention;
 use crate::store::Store;
-use crate::summarize::{SummaryWork, SummaryWorkOptions};
+use crate::summarize::{Server, SummaryWork, SummaryWorkOptions};
 use crate::transcribe::{
     LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
     TranscriptWorkOptions,
@@ -148,7 +148,7 @@ impl House {
         let (health, watched) = watch::channel(health::first());
         let looks = self.watcher(settings.clone());
         let answers = TaskTracker::new();
-        let mut rooms = self.start_rooms(&stop);
+        let mut rooms = self.start_rooms(&stop)?;
         let starter = self.outside.starter(&self.config, &self.calls, &stop);
         self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
         rooms.spawn(self.heart.beating("health", looks.run(health, stop.clone())));
@@ -169,7 +169,7 @@ impl House {
         }
     }
 
-    fn start_rooms(&self, stop: &CancellationToken) -> JoinSet<&'static str> {
+    fn start_rooms(&self, stop: &CancellationToken) -> anyhow::Result<JoinSet<&'static str>> {
         let mut rooms = JoinSet::new();
         let work: Arc<dyn Work> = Arc::new(TranscriptWork::new(TranscriptWorkOptions {
             store: self.store.clone(),
@@ -189,7 +189,7 @@ impl House {
             link: None,
         });
         rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
-        rooms.spawn(self.heart.beating("the summary stage", self.summaries().run(stop.clone())));
+        rooms.spawn(self.heart.beating("the summary stage", self.summaries()?.run(stop.clone())));
         let indexing = index::run(self.store.clone(), Arc::clone(&self.clock), stop.clone());
         rooms.spawn(async move {
             indexing.await;
@@ -218,23 +218,25 @@ impl House {
             self.clock.clone(),
             self.due.clone(),
         ));
-        rooms
+        Ok(rooms)
     }
 
-    fn summaries(&self) -> Runner {
+    fn summaries(&self) -> anyhow::Result<Runner> {
         let schedule = self.schedule.clone();
+        let server = self.config.summary.clone();
         let work = SummaryWork::new(SummaryWorkOptions {
             store: self.store.clone(),
             looked_at: Arc::new(move || schedule.looked_at()),
+            server: server.map(Server::new).transpose().context("no line to the summary server")?,
         });
-        Runner::new(pipeline::Options {
+        Ok(Runner::new(pipeline::Options {
             store: self.store.clone(),
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             work: Arc::new(work),
             parallel: NonZeroUsize::MIN,
             link: None,
-        })
+        }))
     }
 
     fn watcher(&self, settings: watch::Receiver<Settings>) -> Watcher {

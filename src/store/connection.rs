@@ -13,6 +13,9 @@ use super::StoreError;
 /// How long a connection waits for another's lock: a checkpoint on a slow card.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
+/// Statements that a reading connection keeps ready: a page asks a few dozen different ones.
+const STATEMENTS_KEPT: usize = 64;
+
 /// Opens the connection that writes.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -48,6 +51,7 @@ impl ReadPool {
             .map(|_| {
                 let connection = Connection::open_with_flags(path, flags)?;
                 connection.busy_timeout(BUSY_WAIT)?;
+                connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
                 connection.pragma_update(None, "query_only", "on")?;
                 Ok(connection)
             })

@@ -13,11 +13,14 @@ mod calls;
 mod chain;
 mod cloud;
 mod connection;
+mod contacts;
 mod error;
 mod finish;
 mod garbage;
 mod heard;
 mod list;
+mod notes;
+mod numbers;
 mod outages;
 mod outside;
 mod parties;
@@ -44,9 +47,12 @@ use tokio::sync::{mpsc, oneshot};
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use cloud::{CloudUpdate, Fetched};
+pub use contacts::{Contact, Imported};
 pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
+pub use notes::{Corrected, CorrectionRow, NewCorrection, NoteRow};
+pub use numbers::{LastSummary, NumberCursor, NumberPage, NumberRow, OpenItem};
 pub use outages::Outage;
 pub use outside::{Inventory, KeptFile, copy_ledger, inventory, ledger_faults};
 pub use queue::{Pace, QueueItem};
@@ -56,7 +62,7 @@ pub use rows::{
     Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, FillRow,
     GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow, WordRow,
 };
-pub use search::{Hit, HitPage, HitPlace, SearchQuery, Snippet, TERMS_MAX};
+pub use search::{Hit, HitPage, HitPlace, SaidAt, SearchQuery, Snippet, TERMS_MAX};
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};

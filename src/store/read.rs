@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, SegmentRow, StageRow, Store,
-    StoreError, TrackRow, TranscriptRow, summaries, transcripts,
+    StoreError, TrackRow, TranscriptRow, notes, summaries, transcripts,
 };
 use crate::domain::{CallSid, Party, RateHz, Samples8k, UnixMillis};
 
@@ -31,7 +31,8 @@ pub(super) const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_num
     duration_source, recording_status, transcript_status, summary_status, archive_status, \
     last_error, retry_count, waiting_for, parties_swapped, hold, folder, live_copy, \
     (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
-     and attempts > 0) as next_attempt_at_ms";
+     and attempts > 0) as next_attempt_at_ms, \
+    (select name from contacts where number = calls.other_number) as name";
 
 impl Store {
     /// Returns a call with all that belongs to it.
@@ -163,8 +164,17 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
         id,
         cloud_row,
     )?;
-    let summary = summaries::of(db, call.id)?;
-    Ok(CallDetail { call, stages, tracks, gaps, fills, cloud_recordings, summary })
+    Ok(CallDetail {
+        summary: summaries::of(db, call.id)?,
+        notes: notes::notes(db, call.id)?,
+        corrections: notes::corrections(db, call.id, call.parties_swapped)?,
+        call,
+        stages,
+        tracks,
+        gaps,
+        fills,
+        cloud_recordings,
+    })
 }
 
 /// Exchanges the two parties.
@@ -198,6 +208,7 @@ pub(super) fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
     Ok(Call {
         id: CallId(row.get("id")?),
         call_sid: word(row, "call_sid")?,
+        name: row.get("name")?,
         direction: word(row, "direction")?,
         origin: word(row, "origin")?,
         from_number: row.get("from_number")?,

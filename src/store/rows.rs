@@ -1,6 +1,6 @@
 //! What the ledger answers with.
 
-use super::{SearchQuery, SummaryRow};
+use super::{CorrectionRow, NoteRow, SearchQuery, SummaryRow};
 use crate::domain::{
     CallSid, Direction, DurationSource, EndReason, GapReason, Origin, Party, PartyMap, RateHz,
     RecordingSid, RecordingStatus, Samples8k, Stage, StageStatus, TrackSource, UnixMillis,
@@ -19,6 +19,8 @@ pub struct Call {
     pub id: CallId,
     /// Twilio's name of it.
     pub call_sid: CallSid,
+    /// Whose the number of the other side is, if that is known.
+    pub name: Option<String>,
     /// Who rang whom.
     pub direction: Direction,
     /// What began it.
@@ -210,6 +212,10 @@ pub struct CallDetail {
     pub cloud_recordings: Vec<CloudRecordingRow>,
     /// What it came to, once that is known.
     pub summary: Option<SummaryRow>,
+    /// What people noted, the first first.
+    pub notes: Vec<NoteRow>,
+    /// What people put right, the first time first.
+    pub corrections: Vec<CorrectionRow>,
 }
 
 impl CallDetail {

@@ -15,7 +15,8 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0002_cloud.sql")),
     M::up(include_str!("migrations/0003_words.sql")),
     M::up(include_str!("migrations/0004_summaries.sql")),
-    M::up(include_str!("migrations/0005_search.sql")),
+    M::up(include_str!("migrations/0005_notes.sql")),
+    M::up(include_str!("migrations/0006_search.sql")),
 ];
 
 /// The schema version this program writes.

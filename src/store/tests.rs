@@ -6,6 +6,7 @@ use crate::domain::*;
 mod cloud;
 mod growing;
 mod heard;
+mod people;
 mod plans;
 mod returning;
 mod search;

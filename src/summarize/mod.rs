@@ -9,15 +9,19 @@
 //! (the pipeline's).
 
 mod actions;
+mod borne_out;
 mod coverage;
 mod dates;
 mod extract;
+mod facts;
 mod line;
 mod sentences;
+mod server;
 mod tokens;
 mod tongue;
 mod work;
 
+pub use server::{Address, ApiKey, BadAddress, Server, ServerOptions, Timeouts};
 pub use work::{LookedAt, SummaryWork, SummaryWorkOptions};
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! Summaries of calls in a real ledger.
 
+mod played;
+mod server;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -194,6 +197,7 @@ impl Ledger {
         let work = SummaryWork::new(SummaryWorkOptions {
             store: self.store.clone(),
             looked_at: Arc::new(Vec::new),
+            server: None,
         });
         let Some(claim) = self.store.claim(Stage::Summary, at(99_000_000)).await.unwrap() else {
             return false;
@@ -207,6 +211,10 @@ impl Ledger {
         let detail = self.store.call(&sid(n)).await.unwrap().unwrap();
         (detail.call.summary_status, detail.summary)
     }
+}
+
+fn rule(told: &Told) -> SummaryRow {
+    by_rule(told).summary
 }
 
 fn gap(start_ms: u64, end_ms: u64) -> GapRow {
@@ -228,7 +236,7 @@ fn all(transcript: &TranscriptRow) -> String {
 async fn a_service_call_is_summed_up_in_its_own_words() {
     let ledger = Ledger::new();
     let words = service_call();
-    let row = by_rule(&ledger.told(1, words.clone()).await);
+    let row = rule(&ledger.told(1, words.clone()).await);
     assert_eq!((row.outcome, row.engine.as_str()), (Outcome::Talked, "extractive"));
     assert!((row.covers - 1.0).abs() < f64::EPSILON);
     for part in [
@@ -268,7 +276,7 @@ async fn a_service_call_is_summed_up_in_its_own_words() {
 async fn the_same_words_give_the_same_summary() {
     let ledger = Ledger::new();
     let told = ledger.told(1, long_call()).await;
-    assert_eq!(by_rule(&told), by_rule(&told.clone()));
+    assert_eq!(rule(&told), rule(&told.clone()));
 }
 
 #[tokio::test]
@@ -327,7 +335,7 @@ async fn a_call_in_which_nobody_speaks_says_so() {
 async fn too_little_for_a_summary_is_shown_whole() {
     let ledger = Ledger::new();
     let words = transcript(vec![said(Party::Technician, 0, "Hello? Is anybody there?")]);
-    let row = by_rule(&ledger.told(1, words).await);
+    let row = rule(&ledger.told(1, words).await);
     assert_eq!(
         row.text,
         "Only the technician is heard.\nToo little was said for a summary; this is all of it.\n\
@@ -340,7 +348,7 @@ async fn what_was_not_heard_is_never_passed_over() {
     let ledger = Ledger::new();
     ledger.heard(1, 60, EndReason::Interrupted, vec![gap(1000, 7000)]).await;
     ledger.write_down(TranscriptRow { dropped: 1, ..service_call() }).await;
-    let row = by_rule(&ledger.store.told(&sid(1)).await.unwrap().unwrap());
+    let row = rule(&ledger.store.told(&sid(1)).await.unwrap().unwrap());
     assert_eq!((row.outcome, row.ended_by), (Outcome::CutOff, Some(EndedBy::Recorder)));
     assert!(row.text.starts_with("The recording was cut off before the call ended."));
     assert!(row.text.ends_with(
@@ -352,7 +360,7 @@ async fn what_was_not_heard_is_never_passed_over() {
     let slight = ledger.told(2, service_call()).await;
     let mut detail = slight.detail.clone();
     detail.gaps = vec![gap(1000, 1001)];
-    let row = by_rule(&Told { detail, ..slight });
+    let row = rule(&Told { detail, ..slight });
     assert!(row.covers < 1.0 && row.text.ends_with("0.1 s of what was said did not arrive."));
 }
 
@@ -360,7 +368,7 @@ async fn what_was_not_heard_is_never_passed_over() {
 async fn three_hours_are_summed_up_whole_and_what_has_no_room_is_counted() {
     let ledger = Ledger::new();
     let words = long_call();
-    let row = by_rule(&ledger.told(1, words.clone()).await);
+    let row = rule(&ledger.told(1, words.clone()).await);
     assert!((row.covers - 1.0).abs() < f64::EPSILON);
     assert!(row.statements.len() <= 26 && row.text.len() < 4000, "{}", row.text);
     assert!(row.text.contains("more sentences with numbers or times are in the transcript."));

@@ -5,17 +5,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::actions::{ACTIONS_MAX, actions};
-use super::coverage::coverage;
+use super::coverage::{Coverage, coverage};
 use super::extract::extract;
 use super::line::{caveats, ended_by, line, outcome};
 use super::sentences::{Sentence, sentences};
+use super::server::Server;
 use super::tongue::Tongue;
 use crate::domain::{CallSid, Party, Stage};
 use crate::pipeline::{Verdict, Work};
-use crate::store::{Claim, Output, Statement, Store, SummaryRow, Told, TranscriptRow};
+use crate::store::{Claim, Output, Statement, Store, SummaryRow, Told};
 
 /// Attempts before it is given up: what a summary by rule needs is all on this machine.
 const ATTEMPTS_MAX: u32 = 5;
+
+/// Answers of a server that are no use, after which it is given up: it is asked the same each time.
+const ANSWERS_MAX: u32 = 3;
 
 /// With fewer words than this there is nothing to choose from: all of it is shown.
 const THIN_WORDS: usize = 25;
@@ -32,6 +36,8 @@ pub struct SummaryWorkOptions {
     pub store: Store,
     /// The calls that somebody looks at.
     pub looked_at: LookedAt,
+    /// The server that writes summaries; none to make them on the box alone.
+    pub server: Option<Server>,
 }
 
 /// The work of the stage `summary`.
@@ -46,19 +52,44 @@ impl SummaryWork {
     }
 
     async fn sum_up(&self, claim: &Claim) -> Verdict {
-        match self.options.store.told(claim.call_sid()).await {
-            Ok(Some(told)) => {
-                // A call of hours has thousands of sentences: not on the threads that take calls.
-                let summed = tokio::task::spawn_blocking(move || by_rule(&told)).await;
-                match summed {
-                    Ok(summary) => Verdict::Done(Output::Summary(summary)),
-                    Err(error) => {
-                        Verdict::Again { why: format!("a thread of fieldtape's broke: {error}") }
-                    }
-                }
+        let told = match self.options.store.told(claim.call_sid()).await {
+            Ok(Some(told)) => Arc::new(told),
+            Ok(None) => return Verdict::Nothing,
+            Err(error) => return Verdict::Again { why: format!("the ledger: {error}") },
+        };
+        // A call of hours has thousands of sentences: not on the threads that take calls.
+        let by_rule = {
+            let told = Arc::clone(&told);
+            tokio::task::spawn_blocking(move || by_rule(&told)).await
+        };
+        match (by_rule, &self.options.server) {
+            (Err(error), _) => {
+                Verdict::Again { why: format!("a thread of fieldtape's broke: {error}") }
             }
-            Ok(None) => Verdict::Nothing,
-            Err(error) => Verdict::Again { why: format!("the ledger: {error}") },
+            (Ok(ruled), Some(server)) if !ruled.is_whole => {
+                self.ask(server, claim, &told, ruled).await
+            }
+            (Ok(ruled), _) => Verdict::Done(Output::Summary(ruled.summary)),
+        }
+    }
+
+    /// Asks the server. Meanwhile, and as long as it has no answer, what was made on the box
+    /// stands.
+    async fn ask(&self, server: &Server, claim: &Claim, told: &Told, ruled: Ruled) -> Verdict {
+        let Some(transcript) = &told.transcript else {
+            return Verdict::Done(Output::Summary(ruled.summary));
+        };
+        let stands = told.detail.summary.as_ref().map(|summary| summary.words_at);
+        if stands != Some(told.words_at) {
+            let (store, rule) = (&self.options.store, ruled.summary.clone());
+            let kept = store.keep_summary(claim.call(), rule, claim.claimed_at()).await;
+            if let Err(error) = kept {
+                return Verdict::Again { why: format!("the ledger: {error}") };
+            }
+        }
+        match server.sum_up(transcript, ruled).await {
+            Ok(summary) => Verdict::Done(Output::Summary(summary)),
+            Err(error) => error.into(),
         }
     }
 }
@@ -68,8 +99,9 @@ impl Work for SummaryWork {
         Stage::Summary
     }
 
+    /// A server that is away costs no attempt; one whose answers are no use does.
     fn attempts_max(&self) -> Option<u32> {
-        Some(ATTEMPTS_MAX)
+        Some(if self.options.server.is_some() { ANSWERS_MAX } else { ATTEMPTS_MAX })
     }
 
     fn first(&self) -> Vec<CallSid> {
@@ -81,8 +113,18 @@ impl Work for SummaryWork {
     }
 }
 
+/// What was made on the box, and what of it holds whoever words it.
+pub(super) struct Ruled {
+    pub(super) summary: SummaryRow,
+    /// What is to be said before and after the words themselves.
+    pub(super) caveats: Vec<String>,
+    pub(super) losses: Vec<String>,
+    /// Whether it is all that was said: then there is nothing to sum up.
+    pub(super) is_whole: bool,
+}
+
 /// Sums a call up on the box, in its own words.
-pub(super) fn by_rule(told: &Told) -> SummaryRow {
+pub(super) fn by_rule(told: &Told) -> Ruled {
     let outcome = outcome(&told.detail, told.transcript.as_ref());
     let blank = SummaryRow {
         engine: EXTRACTIVE.to_owned(),
@@ -96,45 +138,34 @@ pub(super) fn by_rule(told: &Told) -> SummaryRow {
         actions: Vec::new(),
         words_at: told.words_at,
     };
-    let Some(transcript) = &told.transcript else { return blank };
-    let coverage = coverage(&told.detail, transcript);
+    let whole =
+        |summary| Ruled { summary, caveats: Vec::new(), losses: Vec::new(), is_whole: true };
+    let Some(transcript) = &told.transcript else { return whole(blank) };
+    let Coverage { share: covers, remarks: losses } = coverage(&told.detail, transcript);
     let said = sentences(&transcript.segments);
     if said.is_empty() {
-        return SummaryRow {
-            covers: coverage.share,
-            text: joined([blank.text], coverage.remarks),
-            ..blank
-        };
+        return whole(SummaryRow { covers, text: joined([blank.text], losses), ..blank });
     }
+    let caveats = caveats(&told.detail, transcript, outcome);
+    let is_whole = is_thin(&said);
     let tongue = Tongue::of(&transcript.language);
-    let mut remarks = coverage.remarks;
+    let mut remarks = losses.clone();
     let statements = choose(&said, tongue, &mut remarks);
     let mut actions = actions(&said, tongue);
     if actions.len() > ACTIONS_MAX {
-        remarks.push(format!(
-            "{} more promises and requests are not listed.",
-            actions.len() - ACTIONS_MAX
-        ));
+        let more = actions.len() - ACTIONS_MAX;
+        remarks.push(format!("{more} more promises and requests are not listed."));
         actions.truncate(ACTIONS_MAX);
     }
-    let lead = lead(told, transcript, &said);
-    let quoted = statements.iter().map(quoted);
-    let text = joined(lead.into_iter().chain(quoted), remarks);
-    SummaryRow { text, covers: coverage.share, statements, actions, ..blank }
-}
-
-/// What comes before the quoted sentences.
-fn lead(told: &Told, transcript: &TranscriptRow, said: &[Sentence]) -> Vec<String> {
-    let outcome = outcome(&told.detail, told.transcript.as_ref());
-    let mut lead = caveats(&told.detail, transcript, outcome);
-    if is_thin(said) {
-        lead.push("Too little was said for a summary; this is all of it.".to_owned());
-    }
-    lead
+    let thin = "Too little was said for a summary; this is all of it.".to_owned();
+    let lead = caveats.iter().cloned().chain(is_whole.then_some(thin));
+    let text = joined(lead.chain(statements.iter().map(quoted)), remarks);
+    let summary = SummaryRow { text, covers, statements, actions, ..blank };
+    Ruled { summary, caveats, losses, is_whole }
 }
 
 /// Says whether so little was said that a summary of it would be an invention.
-pub(super) fn is_thin(said: &[Sentence]) -> bool {
+fn is_thin(said: &[Sentence]) -> bool {
     said.iter().map(|sentence| sentence.text.split_whitespace().count()).sum::<usize>() < THIN_WORDS
 }
 

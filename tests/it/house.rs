@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by step, ground floor first. Rooms on one step are strangers.
 const STAIR: &[&[&str]] = &[
     &["domain"],
-    &["clock", "telemetry", "audio", "twilio"],
+    &["clock", "telemetry", "audio", "contacts", "twilio"],
     &["vault", "models"],
     &["store"],
     &["pipeline"],
@@ -24,7 +24,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum", &["web", "simulate"]),
     ("hyper", &["web"]),
     ("tokio_tungstenite", &["web", "simulate"]),
-    ("reqwest", &["twilio", "models", "archive", "simulate", "cli"]),
+    ("reqwest", &["twilio", "models", "archive", "summarize", "simulate", "cli"]),
     ("object_store", &["archive"]),
     ("hound", &["audio"]),
     ("rubato", &["audio"]),
@@ -39,6 +39,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("toml_edit", &["config"]),
     ("indicatif", &["cli"]),
+    ("phonenumber", &["contacts"]),
+    ("csv", &["contacts"]),
 ];
 
 fn step(room: &str) -> Option<usize> {

@@ -17,6 +17,8 @@ mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
 mod degraded;
+#[cfg(feature = "whisper")]
+mod find;
 mod house;
 #[cfg(feature = "whisper")]
 mod kept;

@@ -1,5 +1,6 @@
 //! Where in a call what was looked for stands.
 
+use super::SaidAt;
 use super::query::{SearchQuery, Term};
 use super::tokens::tokens;
 use crate::domain::Party;
@@ -10,12 +11,11 @@ const SNIPPET_CHARS: usize = 220;
 /// Words shown before the first that was found, where not all fit.
 const WORDS_BEFORE: usize = 6;
 
-/// A segment as it is searched.
+/// A segment, or a note, as it is searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spoken {
-    pub(super) party: Party,
-    pub(super) start_ms: u64,
-    pub(super) end_ms: u64,
+    /// Who said it and when; none for a note.
+    pub(super) said: Option<SaidAt>,
     pub(super) text: String,
 }
 
@@ -41,8 +41,9 @@ pub(super) struct Located {
 pub(super) fn locate(query: &SearchQuery, spoken: &[Spoken]) -> Vec<Located> {
     let mut marks: Vec<Vec<(usize, usize)>> = vec![Vec::new(); spoken.len()];
     let mut terms: Vec<usize> = vec![0; spoken.len()];
-    for party in Party::ALL.iter().filter(|party| query.party.is_none_or(|only| only == **party)) {
-        let words = words_of(spoken, *party);
+    let lanes = Party::ALL.iter().map(|party| Some(*party)).chain([None]);
+    for lane in lanes.filter(|lane| query.party.is_none() || *lane == query.party) {
+        let words = words_of(spoken, lane);
         for term in &query.terms {
             let mut counted = None;
             for (segment, start, end) in places(term, &words) {
@@ -71,9 +72,10 @@ pub(super) fn locate(query: &SearchQuery, spoken: &[Spoken]) -> Vec<Located> {
     found
 }
 
-/// A party's words in order: of which segment, from where to where, as the index has them.
-fn words_of(spoken: &[Spoken], party: Party) -> Vec<(usize, usize, usize, String)> {
-    let own = spoken.iter().enumerate().filter(|(_, said)| said.party == party);
+/// A party's words, or the notes', in order: of which segment, from where to where, as the index has them.
+fn words_of(spoken: &[Spoken], lane: Option<Party>) -> Vec<(usize, usize, usize, String)> {
+    let own = spoken.iter().enumerate();
+    let own = own.filter(|(_, spoken)| spoken.said.map(|said| said.party) == lane);
     own.flat_map(|(segment, said)| {
         tokens(&said.text).into_iter().map(move |one| (segment, one.start, one.end, one.plain))
     })
@@ -135,7 +137,8 @@ mod tests {
     use jiff::tz::TimeZone;
 
     fn said(party: Party, text: &str) -> Spoken {
-        Spoken { party, start_ms: 0, end_ms: 1, text: text.to_owned() }
+        let said = Some(SaidAt { party, start_ms: 0, end_ms: 1 });
+        Spoken { said, text: text.to_owned() }
     }
 
     fn find(typed: &str, spoken: &[Spoken]) -> Vec<(usize, Vec<String>)> {

@@ -12,7 +12,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use self::locate::{Spoken, locate};
-use super::{CallId, Cursor, Store, StoreError, read};
+use super::{CallId, Cursor, Store, StoreError, contacts, notes, read};
 use crate::domain::{CallSid, Direction, Party, UnixMillis};
 
 pub use locate::Snippet;
@@ -29,6 +29,8 @@ const INDEXED_DOWN_TO: &str = "search_indexed_down_to";
 pub struct Hit {
     /// The call.
     pub call_sid: CallSid,
+    /// Whose the number of the other side is, if that is known.
+    pub name: Option<String>,
     /// Who rang whom.
     pub direction: Direction,
     /// The caller.
@@ -46,14 +48,21 @@ pub struct Hit {
 /// A place at which something was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HitPlace {
-    /// Who said it.
+    /// Who said it, and from when to when on the call's timeline; none for what stands in a note.
+    pub said: Option<SaidAt>,
+    /// The words.
+    pub snippet: Snippet,
+}
+
+/// Who said something, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SaidAt {
+    /// Who.
     pub party: Party,
     /// From here on the call's timeline.
     pub start_ms: u64,
     /// To here.
     pub end_ms: u64,
-    /// What was said.
-    pub snippet: Snippet,
 }
 
 /// A page of what was found, the newest call first.
@@ -84,8 +93,8 @@ impl Store {
         self.write(move |tx| {
             let mark = indexed_down_to(tx)?;
             tx.execute(
-                "insert or replace into call_search (rowid, agent, technician, numbers) \
-                 select id, agent, technician, numbers from call_documents where id in \
+                "insert or replace into call_search (rowid, agent, technician, numbers, notes) \
+                 select id, agent, technician, numbers, notes from call_documents where id in \
                    (select id from calls where id < ?1 order by id desc limit ?2) \
                  and ended_at_ms is not null and parent_call_sid is null",
                 params![mark, limit],
@@ -117,7 +126,9 @@ fn condition(
     db: &Connection,
     query: &SearchQuery,
 ) -> Result<Option<(String, Vec<Value>)>, StoreError> {
-    let Some(wanted) = query.as_match() else { return Ok(None) };
+    let named = query.names().map(|name| contacts::numbers_of(db, &name));
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    let Some(wanted) = query.as_match(&named) else { return Ok(None) };
     let (mut sql, mut values) = ("call_search match ?".to_owned(), vec![Value::Text(wanted)]);
     if query.from.is_some() || query.to.is_some() {
         // Rows are mostly in order of time: the index is looked at only where these days are.
@@ -168,7 +179,8 @@ fn search(
     // The index goes first, whatever the planner thinks of it: it has the order wanted.
     let sql = format!(
         "select id, call_sid, direction, from_number, to_number, \
-         coalesce(started_at_ms, created_at_ms), parties_swapped, created_at_ms \
+         coalesce(started_at_ms, created_at_ms), parties_swapped, created_at_ms, \
+         (select name from contacts where number = calls.other_number) \
          from call_search cross join calls on calls.id = call_search.rowid \
          where {condition} and call_search.rowid < ? order by call_search.rowid desc limit ?"
     );
@@ -186,6 +198,7 @@ fn search(
         last = Some(Cursor { created_at: UnixMillis::new(row.get(7)?), id: call });
         hits.push(Hit {
             call_sid: read::word(row, 1)?,
+            name: row.get(8)?,
             direction: read::word(row, 2)?,
             from_number: row.get(3)?,
             to_number: row.get(4)?,
@@ -211,23 +224,17 @@ fn places(
     let mut spoken = Vec::new();
     while let Some(row) = rows.next()? {
         let party: Party = read::word(row, 0)?;
-        spoken.push(Spoken {
-            party: if swapped { party.other() } else { party },
-            start_ms: row.get(1)?,
-            end_ms: row.get(2)?,
-            text: row.get(3)?,
-        });
+        let party = if swapped { party.other() } else { party };
+        let said = SaidAt { party, start_ms: row.get(1)?, end_ms: row.get(2)? };
+        spoken.push(Spoken { said: Some(said), text: row.get(3)? });
     }
+    let notes = notes::notes(db, call)?;
+    spoken.extend(notes.into_iter().map(|note| Spoken { said: None, text: note.text }));
     let located = locate(query, &spoken);
     let more = located.len().saturating_sub(PLACES_SHOWN);
     let shown = located.into_iter().take(PLACES_SHOWN).filter_map(|place| {
         let said = spoken.get(place.segment)?;
-        Some(HitPlace {
-            party: said.party,
-            start_ms: said.start_ms,
-            end_ms: said.end_ms,
-            snippet: place.snippet,
-        })
+        Some(HitPlace { said: said.said, snippet: place.snippet })
     });
     Ok((shown.collect(), more))
 }

@@ -122,25 +122,36 @@ impl SearchQuery {
         }
     }
 
+    /// Each term as a name may have it.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.terms.iter().map(Term::quoted)
+    }
+
     /// Writes it as the index wants it; none when there is nothing to look for. It consists of
-    /// words and digits between quotes, so nothing typed can mean anything else.
-    pub(super) fn as_match(&self) -> Option<String> {
+    /// words and digits between quotes, so nothing typed can mean anything else. `named` are, for
+    /// each term, the numbers of those who are called so.
+    pub(super) fn as_match(&self, named: &[Vec<String>]) -> Option<String> {
         let columns = match self.party {
             Some(Party::Agent) => "{agent}",
             Some(Party::Technician) => "{technician}",
-            None => "{agent technician numbers}",
+            None => "{agent technician numbers notes}",
         };
-        let term = |term: &Term| {
-            let words =
-                format!("\"{}\"{}", term.words.join(" "), if term.is_prefix { "*" } else { "" });
-            match &term.number {
-                Some(digits) => format!("({columns} : {words} OR {})", number(digits)),
-                None => format!("{columns} : {words}"),
-            }
+        let term = |(at, term): (usize, &Term)| {
+            let words = format!("{columns} : {}", term.quoted());
+            let dialled = term.number.as_deref().map(number);
+            let named = named.get(at).into_iter().flatten().map(|digits| number(digits));
+            let ways: Vec<String> = [words].into_iter().chain(dialled).chain(named).collect();
+            if ways.len() == 1 { ways.concat() } else { format!("({})", ways.join(" OR ")) }
         };
         let only = self.number.as_deref().map(number);
-        let all: Vec<String> = self.terms.iter().map(term).chain(only).collect();
+        let all: Vec<String> = self.terms.iter().enumerate().map(term).chain(only).collect();
         (!all.is_empty()).then(|| all.join(" AND "))
+    }
+}
+
+impl Term {
+    fn quoted(&self) -> String {
+        format!("\"{}\"{}", self.words.join(" "), if self.is_prefix { "*" } else { "" })
     }
 }
 
@@ -183,7 +194,7 @@ mod tests {
 
     #[test]
     fn words_phrases_beginnings_and_numbers_are_understood() {
-        let every = "{agent technician numbers}";
+        let every = "{agent technician numbers notes}";
         for (typed, expected) in [
             ("Capacitor", format!("{every} : \"capacitor\"")),
             (
@@ -204,9 +215,9 @@ mod tests {
                 format!("{every} : \"gauge\" AND {{numbers}} : (\"0301234567\" OR \"301234567\")"),
             ),
         ] {
-            assert_eq!(parse(typed).as_match().unwrap(), expected, "{typed}");
+            assert_eq!(parse(typed).as_match(&[]).unwrap(), expected, "{typed}");
         }
-        assert_eq!(parse("\"*\" - ( ) : * \"\"").as_match(), None);
+        assert_eq!(parse("\"*\" - ( ) : * \"\"").as_match(&[]), None);
     }
 
     #[test]

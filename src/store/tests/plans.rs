@@ -17,7 +17,7 @@ fn plan(db: &Connection, sql: &str, values: &[rusqlite::types::Value]) -> Vec<St
 #[track_caller]
 fn assert_indexed(db: &Connection, sql: &str, values: &[rusqlite::types::Value]) {
     let plan = plan(db, sql, values);
-    for table in ["calls", "segments", "stages", "found", "s", "call_search"] {
+    for table in ["calls", "segments", "stages", "found", "numbers", "action_items"] {
         let whole = |line: &&String| {
             let reads = line.strip_prefix("SCAN ").unwrap_or_default();
             reads.split(' ').next() == Some(table)
@@ -62,6 +62,12 @@ async fn no_list_reads_a_table_from_end_to_end() {
         assert_indexed(db, &list::backlog_sql(), &[]);
         assert_indexed(db, &queue::queue_sql(), &[1.into()]);
         assert_indexed(db, queue::PACE_SQL, &[1.into()]);
+        assert_indexed(db, numbers::PAGE_SQL, &[1.into(), String::new().into(), 20.into()]);
+        let number = || "+15550100".to_owned().into();
+        for asked in [numbers::ENDS, numbers::LAST_SUMMARY, numbers::OPEN] {
+            assert_indexed(db, &numbers::newest(asked), &[number()]);
+        }
+        assert_indexed(db, &numbers::newest(numbers::OPEN_ITEMS), &[number(), 9.into()]);
         Ok(())
     });
     plans.await.unwrap();

@@ -40,7 +40,8 @@ impl Ledger {
     async fn found(&self, typed: &str) -> (Vec<CallSid>, Vec<(Party, u64)>) {
         let page = self.find(typed).await;
         let places = page.hits.first().map(|first| {
-            first.places.iter().map(|place| (place.party, place.start_ms)).collect::<Vec<_>>()
+            let said = first.places.iter().filter_map(|place| place.said);
+            said.map(|said| (said.party, said.start_ms)).collect::<Vec<_>>()
         });
         (page.hits.into_iter().map(|found| found.call_sid).collect(), places.unwrap_or_default())
     }

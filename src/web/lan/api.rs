@@ -242,7 +242,8 @@ pub(super) async fn mark(
     Err(Problem::not_found("the call has no such item; a newer summary may have taken its place"))
 }
 
-fn no_such_call() -> Problem {
+/// Says that the call is not here.
+pub(super) fn no_such_call() -> Problem {
     Problem::not_found("no such call")
 }
 

@@ -14,6 +14,7 @@ mod find;
 mod gate;
 mod live;
 mod pages;
+mod people;
 mod problem;
 mod query;
 mod sound;
@@ -47,6 +48,9 @@ use crate::transcribe::{LiveBoard, Schedule};
 
 /// The largest body taken: a retry is 30 bytes, and nothing else is sent here.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest list of contacts taken: some ten thousand names.
+const CONTACTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How long a body may pause on its way.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,11 +132,18 @@ fn api_routes() -> Router<LanState> {
         .route("/retry", post(api::retry))
         .route("/swap", post(api::swap))
         .route("/actions/{id}", post(api::action))
+        .route("/notes", post(people::note))
+        .route("/corrections", post(people::correct))
         .route("/live", get(live::live));
+    // An address book is larger than what else is sent here.
+    let import = post(people::import_contacts).layer(DefaultBodyLimit::max(CONTACTS_BYTES_MAX));
     Router::new()
         .route("/api/v1/calls", get(api::calls))
         .nest("/api/v1/calls/{call_sid}", call)
         .route("/api/v1/search", get(find::search))
+        .route("/api/v1/numbers", get(people::numbers))
+        .route("/api/v1/numbers/{number}", get(people::number))
+        .route("/api/v1/contacts", get(people::contacts).merge(import))
         .route("/api/v1/health", get(api::health))
         .route("/api/v1/queue", get(api::queue))
         .route("/api/v1/queue/run", post(api::run_queue))
@@ -146,6 +157,7 @@ fn page_routes() -> Router<LanState> {
         .route("/calls/{call_sid}/retry", post(pages::retry))
         .route("/calls/{call_sid}/swap", post(pages::swap))
         .route("/calls/{call_sid}/actions/{id}", post(pages::action))
+        .route("/calls/{call_sid}/notes", post(pages::note))
         .route("/search", get(pages::search))
         .route("/search/open", get(pages::open))
         .route("/queue", get(pages::queue))

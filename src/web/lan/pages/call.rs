@@ -10,7 +10,7 @@ use super::losses::losses;
 use super::summary::Summary;
 use super::{Badge, Frame, Moment, list, words};
 use crate::domain::{Direction, Party, RecordingStatus, Stage, StageStatus, WaitingFor};
-use crate::store::{CallDetail, StageRow, TranscriptRow};
+use crate::store::{CallDetail, NoteRow, StageRow, TranscriptRow};
 
 /// Pause between two polls of the page while something is under way, and while nothing is.
 const POLL_BUSY_MS: u32 = 1_500;
@@ -41,7 +41,15 @@ pub(super) struct CallPage {
     copies: Vec<CopyItem>,
     why_silent: &'static str,
     summary: Option<Summary>,
+    notes: Vec<NoteItem>,
     conversation: Conversation,
+}
+
+/// A note.
+struct NoteItem {
+    at: Moment,
+    author: String,
+    text: String,
 }
 
 struct StageItem {
@@ -80,7 +88,7 @@ impl CallPage {
             frame,
             sid: call.call_sid.to_string(),
             poll_ms: if is_busy(detail) { POLL_BUSY_MS } else { POLL_IDLE_MS },
-            who: words::address(call.technician_address()),
+            who: words::other(call),
             who_link: format!("/?number={number}"),
             direction: words::direction(call.direction),
             office: words::address(office),
@@ -97,6 +105,7 @@ impl CallPage {
             copies: copies(detail),
             why_silent: why_silent(detail),
             summary: detail.summary.as_ref().map(Summary::new),
+            notes: detail.notes.iter().map(NoteItem::new).collect(),
             conversation,
         }
     }
@@ -108,6 +117,12 @@ impl CallPage {
     /// Says whether there is something in which two parties could be mistaken for each other.
     fn can_swap(&self) -> bool {
         !self.live && (self.is_playable() || self.conversation.state() == "final")
+    }
+}
+
+impl NoteItem {
+    fn new(row: &NoteRow) -> Self {
+        Self { at: Moment::new(row.at), author: row.author.clone(), text: row.text.clone() }
     }
 }
 

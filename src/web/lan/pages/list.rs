@@ -73,7 +73,7 @@ impl Row {
         Self {
             outgoing: call.direction == Direction::Outbound,
             direction: words::direction(call.direction),
-            who: words::address(call.technician_address()),
+            who: words::other(call),
             since: rfc3339(began),
             since_utc: words::utc(began),
             length: call.ended_at.map(|_| words::length(call).unwrap_or_default()),

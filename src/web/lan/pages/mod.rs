@@ -28,7 +28,7 @@ use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
 use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
-use super::{LanState, api, assets};
+use super::{LanState, api, assets, people};
 use crate::domain::UnixMillis;
 use crate::store::Backlog;
 use crate::web::health::{CheckState, Health};
@@ -186,6 +186,19 @@ pub(super) async fn action(
     let sid = call_sid(&sid)?;
     let done = form_urlencoded::parse(&body).any(|(key, value)| key == "done" && value == "1");
     api::mark(&lan, &actor, sid.clone(), item, done).await?;
+    Ok(Redirect::to(&format!("/calls/{sid}")))
+}
+
+/// `POST /calls/{call_sid}/notes`: the form under a call's notes.
+pub(super) async fn note(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(sid): Path<String>,
+    body: Bytes,
+) -> Result<Redirect, PageProblem> {
+    let text = form_urlencoded::parse(&body).find(|(key, _)| key == "text");
+    let text = text.map(|(_, text)| text.into_owned()).unwrap_or_default();
+    people::add_note(&lan, &actor, &sid, &text).await?;
     Ok(Redirect::to(&format!("/calls/{sid}")))
 }
 

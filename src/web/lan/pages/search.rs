@@ -41,8 +41,8 @@ struct FoundCall {
 struct Place {
     speaker: &'static str,
     at: String,
-    /// What opens it, and plays from a little earlier.
-    link: String,
+    /// What opens it, and plays from a little earlier; none for a note.
+    link: Option<String>,
     pieces: Vec<Piece>,
 }
 
@@ -83,7 +83,7 @@ impl FoundCall {
         let more = words::count(hit.more as u64, "more place", "more places");
         Self {
             outgoing,
-            who: words::address(who),
+            who: hit.name.clone().unwrap_or_else(|| words::address(who)),
             began: Moment::new(hit.began_at),
             places: hit
                 .places
@@ -98,11 +98,11 @@ impl FoundCall {
 
 impl Place {
     fn new(sid: &str, place: &HitPlace) -> Self {
-        let start_ms = place.start_ms;
+        let link = |start_ms: u64| format!("/search/open?call={sid}&at_ms={start_ms}");
         Self {
-            speaker: words::party(place.party),
-            at: words::clock(start_ms / 1000),
-            link: format!("/search/open?call={sid}&at_ms={start_ms}"),
+            speaker: place.said.map_or("Note", |said| words::party(said.party)),
+            at: place.said.map(|said| words::clock(said.start_ms / 1000)).unwrap_or_default(),
+            link: place.said.map(|said| link(said.start_ms)),
             pieces: pieces(&place.snippet),
         }
     }

@@ -19,6 +19,13 @@ const ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/v1/search?q=x"),
     ("POST", "/api/v1/calls/{sid}/actions/1"),
     ("POST", "/calls/{sid}/actions/1"),
+    ("POST", "/api/v1/calls/{sid}/notes"),
+    ("POST", "/api/v1/calls/{sid}/corrections"),
+    ("POST", "/calls/{sid}/notes"),
+    ("GET", "/api/v1/contacts"),
+    ("POST", "/api/v1/contacts"),
+    ("GET", "/api/v1/numbers"),
+    ("GET", "/api/v1/numbers/+15125550143"),
     ("GET", "/search"),
     ("GET", "/search/open"),
 ];

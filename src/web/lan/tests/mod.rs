@@ -5,6 +5,7 @@ mod copies;
 mod doors;
 mod live;
 mod pages;
+mod people;
 mod queue;
 mod search;
 mod sound;

@@ -13,7 +13,7 @@ async fn a_hit_says_who_said_it_where_and_where_to_play_it_from() {
     office.transcribe(&lines).await;
     let found = office.get("/api/v1/search?q=capacitor+swollen").await.json();
     let hit = serde_json::json!({
-        "call_sid": sid(1).as_str(), "direction": "inbound",
+        "call_sid": sid(1).as_str(), "kind": "words", "name": null, "direction": "inbound",
         "from": "+15125550143", "to": "+15125550199", "began_at": "2026-09-21T14:13:21Z",
         "speaker": "technician", "start_s": 31.65, "end_s": 32.55, "play_from_s": 28.65,
         "snippet": "The old Capacitor is swollen.",
@@ -25,7 +25,8 @@ async fn a_hit_says_who_said_it_where_and_where_to_play_it_from() {
     assert_eq!(found["hits"][1]["play_from_s"], 0.0, "not before its beginning");
     assert_eq!((&found["next_cursor"], &found["unindexed"]), (&serde_json::Value::Null, &0.into()));
     let by_number = office.get("/api/v1/search?q=0143").await.json();
-    assert_eq!(by_number["hits"][0]["start_s"], serde_json::Value::Null);
+    let hit = &by_number["hits"][0];
+    assert_eq!((&hit["kind"], &hit["start_s"]), (&"number".into(), &serde_json::Value::Null));
     let listed = office.get("/api/v1/calls?q=swollen").await.json();
     assert_eq!(listed["calls"].as_array().unwrap().len(), 1);
     let listed = office.get("/api/v1/calls?q=nothing").await.json();

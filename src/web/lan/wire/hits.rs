@@ -22,6 +22,10 @@ pub(in crate::web::lan) struct Hits {
 #[derive(Debug, Serialize)]
 struct Hit {
     call_sid: String,
+    /// Where it was found: `words`, `note` or `number`.
+    kind: &'static str,
+    /// Whose the number of the other side is, if that is known.
+    name: Option<String>,
     direction: &'static str,
     from: String,
     to: String,
@@ -69,16 +73,23 @@ impl Hit {
                 |(start, end): &(usize, usize)| Mark { start: chars(*start), end: chars(*end) };
             place.snippet.marks.iter().map(mark).collect()
         });
+        let said = place.as_ref().and_then(|place| place.said);
         Self {
             call_sid: found.call_sid.to_string(),
+            kind: match (&place, said) {
+                (_, Some(_)) => "words",
+                (Some(_), None) => "note",
+                (None, None) => "number",
+            },
+            name: found.name.clone(),
             direction: found.direction.as_str(),
             from: found.from_number.clone(),
             to: found.to_number.clone(),
             began_at: rfc3339(found.began_at),
-            speaker: place.as_ref().map(|place| place.party.as_str()),
-            start_s: place.as_ref().map(|place| seconds(place.start_ms)),
-            end_s: place.as_ref().map(|place| seconds(place.end_ms)),
-            play_from_s: place.as_ref().map(|place| seconds(play_from(place.start_ms))),
+            speaker: said.map(|said| said.party.as_str()),
+            start_s: said.map(|said| seconds(said.start_ms)),
+            end_s: said.map(|said| seconds(said.end_ms)),
+            play_from_s: said.map(|said| seconds(play_from(said.start_ms))),
             marks: marks.unwrap_or_default(),
             snippet: place.map(|place| place.snippet.text),
             more_in_call: found.more,

@@ -1,15 +1,18 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
 mod hits;
+mod people;
 mod queue;
 mod summary;
 
 use serde::Serialize;
 
 pub(super) use self::hits::Hits;
+pub(super) use self::people::{Contacts, Imported, Number, Numbers};
 pub(super) use self::queue::{AllQueued, Queue, Run};
 pub(super) use self::summary::Summary;
 
+use self::people::{Correction, Note};
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
 use crate::store::{self, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
@@ -39,6 +42,8 @@ pub(super) struct Calls {
 #[expect(clippy::struct_field_names, reason = "the contract's name of the key")]
 pub(super) struct Call {
     call_sid: String,
+    /// Whose the number of the other side is, if that is known.
+    name: Option<String>,
     direction: &'static str,
     from: String,
     to: String,
@@ -64,6 +69,9 @@ pub(super) struct Call {
     cloud_recordings: Vec<CloudRecording>,
     /// None before it is made.
     summary: Option<Summary>,
+    notes: Vec<Note>,
+    /// What people put right; each time of it.
+    corrections: Vec<Correction>,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,19 +117,30 @@ impl Call {
     /// Takes a call, and why transcripts are held back if they are.
     pub(super) fn new(detail: CallDetail, held: Option<String>) -> Self {
         let waiting_reason = held.filter(|_| detail.awaits_its_transcript());
-        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings, summary } = detail;
-        let summary = summary.map(Summary::from);
+        let CallDetail { call, stages: _, tracks, gaps, fills, cloud_recordings, .. } = detail;
+        let summary = detail.summary.map(Summary::from);
+        let notes = detail.notes.into_iter().map(Note::from).collect();
+        let corrections = detail.corrections.into_iter().map(Correction::from).collect();
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
         let cloud_recordings =
             cloud_recordings.into_iter().map(|row| CloudRecording::new(sid, row)).collect();
-        Self { waiting_reason, tracks, cloud_recordings, summary, ..Self::bare(call) }
+        Self {
+            waiting_reason,
+            tracks,
+            cloud_recordings,
+            summary,
+            notes,
+            corrections,
+            ..Self::bare(call)
+        }
     }
 
     fn bare(call: store::Call) -> Self {
         Self {
             call_sid: call.call_sid.to_string(),
+            name: call.name,
             direction: call.direction.as_str(),
             from: call.from_number,
             to: call.to_number,
@@ -144,6 +163,8 @@ impl Call {
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
             summary: None,
+            notes: Vec::new(),
+            corrections: Vec::new(),
         }
     }
 }
