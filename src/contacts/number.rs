@@ -36,8 +36,10 @@ impl fmt::Debug for Country {
 /// as it is dialled within `home`.
 pub fn e164(text: &str, home: Country) -> Result<String, BadNumber> {
     let bad = || BadNumber(text.to_owned());
-    let number = phonenumber::parse(Some(home.0), text.trim()).map_err(|_| bad())?;
-    if !phonenumber::is_viable(text.trim()) || number.extension().is_some() {
+    let written = text.trim();
+    let written = written.strip_prefix("tel:").unwrap_or(written);
+    let number = phonenumber::parse(Some(home.0), written).map_err(|_| bad())?;
+    if !phonenumber::is_viable(written) || number.extension().is_some() {
         return Err(bad());
     }
     Ok(number.format().mode(phonenumber::Mode::E164).to_string())

@@ -118,23 +118,38 @@ fn is_akin(one: &str, other: &str) -> bool {
 fn nothing_is_turned_around(statement: &str, named: &str, tongue: &Tongue) -> bool {
     let denies = |token: &Token<'_>| tongue.negators.contains(&token.plain.as_str());
     let (claimed, said) = (tokens(statement), tokens(named));
-    let claim_denies = claimed.iter().any(denies);
-    if claim_denies && !said.iter().any(denies) {
-        return false;
+    match (claimed.iter().any(denies), said.iter().any(denies)) {
+        (true, false) => false,
+        (true, true) | (false, false) => true,
+        (false, true) => {
+            let denied = denied(named, &said, tongue);
+            // What is said elsewhere without the "not" may be meant.
+            let once = |word: &str| said.iter().filter(|one| is_akin(&one.plain, word)).count() == 1;
+            let denied: Vec<&str> = denied.into_iter().filter(|word| once(word)).collect();
+            !claimed.iter().any(|token| denied.iter().any(|word| is_akin(&token.plain, word)))
+        }
     }
-    if claim_denies {
-        return true;
+}
+
+/// The words that stand behind a "not", in its sentence.
+fn denied<'a>(text: &str, said: &'a [Token<'_>], tongue: &Tongue) -> Vec<&'a str> {
+    let mut denied = Vec::new();
+    for (at, token) in said.iter().enumerate() {
+        if !tongue.negators.contains(&token.plain.as_str()) {
+            continue;
+        }
+        let mut end = token.end;
+        for behind in said.get(at + 1..).unwrap_or_default().iter().take(DENIES) {
+            let between = text.get(end..behind.start).unwrap_or_default();
+            if between.contains(['.', '?', '!', '\n']) {
+                break;
+            }
+            end = behind.end;
+            denied.push(behind.plain.as_str());
+        }
     }
-    let denied = said.iter().enumerate().filter(|(_, token)| denies(token)).flat_map(|(at, _)| {
-        let behind = said.get(at + 1..).unwrap_or_default();
-        behind.iter().take(DENIES).filter(|token| !tongue.idle.contains(&token.plain.as_str()))
-    });
-    let denied: Vec<&str> = denied.map(|token| token.plain.as_str()).collect();
-    // What is said elsewhere without the "not" may be meant.
-    let plainly = |word: &str| said.iter().filter(|token| is_akin(&token.plain, word)).count() > 1;
-    !claimed
-        .iter()
-        .any(|token| denied.iter().any(|word| is_akin(&token.plain, word) && !plainly(word)))
+    denied.retain(|word| !tongue.idle.contains(word));
+    denied
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a statement has far fewer words than 2^53")]

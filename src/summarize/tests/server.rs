@@ -70,7 +70,7 @@ async fn a_server_is_asked_for_json_and_told_whole_with_its_lines() {
     assert_eq!((row.outcome, row.left_out), (Outcome::Talked, 0), "{row:#?}");
     assert!((row.covers - 1.0).abs() < f64::EPSILON);
     assert_eq!(row.statements.len(), 4, "{row:#?}");
-    assert_eq!(row.statements[1].places, [Place { start_ms: 10_688, end_ms: 19_584 }]);
+    assert_eq!(row.statements[1].places, [Place { start_ms: 10_752, end_ms: 19_872 }]);
     assert_eq!(row.text.lines().count(), 4);
     let actions: Vec<_> =
         row.actions.iter().map(|a| (a.who.as_slice(), a.due.as_deref())).collect();
@@ -221,9 +221,10 @@ async fn a_server_that_is_away_costs_no_attempt_and_has_the_last_word_when_it_is
         );
         ledger.store.hurry(at(99_000_000)).await.unwrap();
     }
-    let call = ledger.store.call(&sid(1)).await.unwrap().unwrap().call;
-    assert_eq!((call.retry_count, call.waiting_for), (0, Some(WaitingFor::Network)));
-    assert!(call.last_error.unwrap().contains("cannot be reached"));
+    let stages = ledger.store.call(&sid(1)).await.unwrap().unwrap().stages;
+    let stage = stages.iter().find(|row| row.stage == Stage::Summary).unwrap();
+    assert_eq!((stage.attempts, stage.waiting_for), (0, Some(WaitingFor::Network)));
+    assert!(stage.last_error.as_ref().unwrap().contains("cannot be reached"));
     ledger.ask(played.server()).await;
     let (status, row) = ledger.summary(1).await;
     assert_eq!((status, row.unwrap().engine.as_str()), (StageStatus::Completed, "openai"));
