@@ -92,6 +92,17 @@ impl Appliance {
         self.answer(self.client.post(url(path)).json(body).timeout(CHANGE_PATIENCE)).await
     }
 
+    /// Tells, where there is nothing to answer.
+    pub(super) async fn tell(&self, path: &str, body: &Value) -> Result<(), Failure> {
+        let request = self.client.post(url(path)).json(body).timeout(CHANGE_PATIENCE);
+        self.send(request).await.map(|_| ())
+    }
+
+    /// Removes.
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Failure> {
+        self.send(self.client.delete(url(path)).timeout(CHANGE_PATIENCE)).await.map(|_| ())
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,

@@ -171,7 +171,8 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         output::line("")?;
         output::line(summary)?;
     }
-    for (at, action) in call["summary"]["action_items"].as_array().into_iter().flatten().enumerate() {
+    for (at, action) in call["summary"]["action_items"].as_array().into_iter().flatten().enumerate()
+    {
         let head = if at == 0 { "to do:" } else { "" };
         output::line(&format!("{head:<6} {}", action.as_str().unwrap_or_default()))?;
     }

@@ -16,6 +16,7 @@ mod export;
 mod generate;
 mod model;
 mod output;
+mod people;
 mod queue;
 mod retry;
 mod run;
@@ -92,6 +93,12 @@ enum Command {
     Fsck(care::FsckArgs),
     /// Read every file through and compare it with its hash
     Verify(care::VerifyArgs),
+    /// Say who may log in
+    #[command(subcommand)]
+    User(people::UserArgs),
+    /// Make and revoke tokens for programs
+    #[command(subcommand)]
+    Token(people::TokenArgs),
     /// List, fetch and measure speech models
     #[command(subcommand)]
     Model(model::Args),
@@ -182,6 +189,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Restore(args) => care::restore(&context, &args),
         Command::Fsck(args) => care::fsck(&context, &args),
         Command::Verify(args) => care::verify(&context, &args),
+        Command::User(args) => people::user(&context, args),
+        Command::Token(args) => people::token(&context, args),
         Command::Model(args) => model::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
         Command::Completions(args) => generate::completions(&args),

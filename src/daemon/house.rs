@@ -15,6 +15,7 @@ use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
 use super::{Ports, doors, index, speech};
+use crate::access::Access;
 use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
@@ -47,6 +48,7 @@ const SEAL_WITHIN: Duration = Duration::from_secs(20);
 pub(super) struct House {
     config: Config,
     clock: SharedClock,
+    access: Access,
     store: Store,
     vault: Vault,
     due: Due,
@@ -112,6 +114,7 @@ impl House {
             let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
             Schedule::new(Arc::clone(clock), Machine::this(), live_calls)
         };
+        let access = Access::open(store.clone(), Arc::clone(clock)).await?;
         let heart = Heart::default();
         let outside =
             Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
@@ -123,6 +126,7 @@ impl House {
         Ok(Self {
             config: config.clone(),
             clock: Arc::clone(clock),
+            access,
             store,
             vault,
             due,
@@ -263,6 +267,8 @@ impl House {
         answers: &TaskTracker,
     ) {
         let lan_state = LanState {
+            access: self.access.clone(),
+            https: false,
             store: self.store.clone(),
             data_dir: self.config.server.data_dir.clone(),
             board: self.board.clone(),
@@ -276,6 +282,7 @@ impl House {
         let uname = rustix::system::uname();
         let hostname = uname.nodename().to_string_lossy();
         let gate = Gate::new(self.config.server.lan_listen, &hostname, &[]);
+        announce_first_run(&self.access, &gate);
         let page = lan::router(lan_state.clone(), gate);
         let inside = Inside { store: self.store.clone(), recorder: self.recorder.clone(), starter };
         let door = door::router(DoorState {
@@ -304,6 +311,20 @@ impl House {
             tracing::warn!(event = "stopping", "a connection did not end in time");
         }
         tracing::info!(event = "stopped", "fieldtape has stopped; everything heard is on disk");
+    }
+}
+
+/// Says by which code the first user is made, where somebody could come from the network.
+fn announce_first_run(access: &Access, gate: &Gate) {
+    if gate.is_loopback() {
+        return;
+    }
+    if let Some(code) = access.first_code() {
+        tracing::warn!(
+            event = "first-run",
+            "nobody can log in yet: the code for the first user is {}, for an hour; later `fieldtape user add --first` prints another",
+            code.reveal()
+        );
     }
 }
 

@@ -14,7 +14,7 @@ pub use sid::{AccountSid, BadSid, CallSid, RecordingSid, StreamSid};
 pub use time::{RateHz, Samples8k, UnixMillis, lasting};
 pub use words::{
     BadWord, Direction, DurationSource, EndReason, EndedBy, GapReason, Origin, Outcome, Party,
-    RecordingStatus, Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
+    RecordingStatus, Role, Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
 };
 
 /// Shortens a phone number or address to what a log may show: its last four characters.

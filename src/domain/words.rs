@@ -76,6 +76,18 @@ words!(
     }
 );
 words!(
+    /// What somebody who has logged in, or a program with a token, may do. Each may do all that the
+    /// ones before it may.
+    Role {
+        /// Sees, hears and exports calls.
+        Viewer = "viewer",
+        /// Also changes calls and what is done with them.
+        Operator = "operator",
+        /// Also erases, and says who may come in.
+        Admin = "admin",
+    }
+);
+words!(
     /// A track of a media stream, from Twilio's point of view of the recorded leg.
     StreamTrack {
         /// What Twilio hears from the person on that leg.

@@ -8,6 +8,7 @@
 //! Not here: files (the vault's), and what to do about a status (the pipeline's). No other room
 //! writes SQL.
 
+mod access;
 mod archive;
 mod calls;
 mod chain;
@@ -44,6 +45,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+pub use access::{Listed, SecretHash, SessionRow, TokenRow, UserRow};
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use cloud::{CloudUpdate, Fetched};

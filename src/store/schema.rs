@@ -14,9 +14,10 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_ledger.sql")),
     M::up(include_str!("migrations/0002_cloud.sql")),
     M::up(include_str!("migrations/0003_words.sql")),
-    M::up(include_str!("migrations/0004_summaries.sql")),
-    M::up(include_str!("migrations/0005_notes.sql")),
-    M::up(include_str!("migrations/0006_search.sql")),
+    M::up(include_str!("migrations/0004_access.sql")),
+    M::up(include_str!("migrations/0005_summaries.sql")),
+    M::up(include_str!("migrations/0006_notes.sql")),
+    M::up(include_str!("migrations/0007_search.sql")),
 ];
 
 /// The schema version this program writes.

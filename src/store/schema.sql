@@ -115,6 +115,14 @@ CREATE TABLE action_items (
     places text not null,                    -- JSON: where it was said
     done_at_ms integer,                      -- null while it is open
     done_by text                             -- user or token
+CREATE TABLE api_tokens (
+    id integer primary key,
+    name text not null unique collate nocase,
+    token_sha256 blob not null unique,
+    role text not null check (role in ('viewer', 'operator', 'admin')),
+    created_at_ms integer not null,
+    expires_at_ms integer,                   -- null: never
+    used_at_ms integer                       -- written down once a minute at most
 ) strict;
 
 CREATE TABLE archive_objects (
@@ -312,6 +320,13 @@ CREATE TABLE segments (
     no_speech_prob real not null
 , words text, original text) strict;
 
+CREATE TABLE sessions (
+    token_sha256 blob not null primary key,  -- of what the browser's cookie says
+    user_id integer not null references users (id) on delete cascade,
+    began_at_ms integer not null,
+    seen_at_ms integer not null              -- written down once a minute at most
+) strict, without rowid;
+
 CREATE TABLE stages (
     call_id integer not null references calls (id) on delete cascade,
     stage text not null check (stage in ('fetch', 'split', 'transcript', 'summary', 'archive', 'delete')),
@@ -397,6 +412,15 @@ CREATE INDEX calls_by_from on calls (from_number, created_at_ms desc, id desc) w
 CREATE INDEX calls_by_other on calls (other_number, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_by_recording on calls (recording_status, created_at_ms desc, id desc) where parent_call_sid is null;
+CREATE TABLE users (
+    id integer primary key,
+    name text not null unique collate nocase,
+    role text not null check (role in ('viewer', 'operator', 'admin')),
+    password_hash text not null,             -- PHC string, Argon2id
+    created_at_ms integer not null
+) strict;
+
+CREATE INDEX calls_by_from on calls (from_number);
 
 CREATE INDEX calls_by_time on calls (created_at_ms desc, id desc) where parent_call_sid is null;
 
@@ -419,6 +443,7 @@ CREATE INDEX outages_open on outages (id) where to_ms is null;
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
 
 CREATE INDEX stages_done on stages (updated_at_ms) where status = 'completed';
+CREATE INDEX sessions_by_user on sessions (user_id);
 
 CREATE INDEX stages_due on stages (stage, next_attempt_at_ms) where status = 'pending';
 

@@ -6,7 +6,7 @@ use crate::domain::*;
 mod cloud;
 mod growing;
 mod heard;
-mod people;
+mod notes;
 mod plans;
 mod returning;
 mod search;

@@ -124,7 +124,8 @@ fn nothing_is_turned_around(statement: &str, named: &str, tongue: &Tongue) -> bo
         (false, true) => {
             let denied = denied(named, &said, tongue);
             // What is said elsewhere without the "not" may be meant.
-            let once = |word: &str| said.iter().filter(|one| is_akin(&one.plain, word)).count() == 1;
+            let once =
+                |word: &str| said.iter().filter(|one| is_akin(&one.plain, word)).count() == 1;
             let denied: Vec<&str> = denied.into_iter().filter(|word| once(word)).collect();
             !claimed.iter().any(|token| denied.iter().any(|word| is_akin(&token.plain, word)))
         }

@@ -73,6 +73,7 @@ impl Engine {
                 format!("this processor has no {missing}, without which no speech is heard");
             return Err(EngineError::Failed(error));
         }
+        super::memory::give_back();
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false);

@@ -29,6 +29,8 @@ mod job;
 mod live;
 mod look;
 mod machine;
+#[cfg(feature = "whisper")]
+mod memory;
 mod models;
 mod orphan;
 mod place;

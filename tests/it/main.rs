@@ -26,6 +26,7 @@ mod kept;
 mod load;
 mod media_stream;
 mod offline;
+mod people;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
 mod recording;

@@ -8,11 +8,11 @@ use axum::{Extension, Json};
 use serde::Deserialize;
 
 use super::LanState;
-use super::gate::Actor;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
 use super::undone::{Hurried, Reach, Undone};
 use super::wire::{AllQueued, Call, Calls, Health, Queue, Queued, Run};
+use crate::access::Actor;
 use crate::domain::{CallSid, Stage};
 use crate::store::{Retried, TranscriptRow};
 use crate::transcribe::{Format, written};
@@ -201,7 +201,7 @@ pub(super) async fn swap(
 /// Exchanges a call's two parties; the ledger puts it into the audit trail itself.
 pub(super) async fn exchange(lan: &LanState, actor: &Actor, sid: &CallSid) -> Result<(), Problem> {
     let now = lan.clock.now();
-    let swapped = lan.store.swap_parties(sid.clone(), actor.0.to_owned(), now).await?;
+    let swapped = lan.store.swap_parties(sid.clone(), actor.name.to_string(), now).await?;
     swapped.map(|_| ()).ok_or_else(no_such_call)
 }
 
@@ -236,7 +236,7 @@ pub(super) async fn mark(
     done: bool,
 ) -> Result<(), Problem> {
     let now = lan.clock.now();
-    if lan.store.mark_action((sid, item), done, actor.0.to_owned(), now).await? {
+    if lan.store.mark_action((sid, item), done, actor.name.to_string(), now).await? {
         return Ok(());
     }
     Err(Problem::not_found("the call has no such item; a newer summary may have taken its place"))

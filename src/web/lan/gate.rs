@@ -1,5 +1,5 @@
-//! What every request passes before it is served: Host, origin, login, and the headers that go
-//! out with every answer.
+//! What every request passes before it is served: Host, origin, role, and the headers that go
+//! out with every answer. Who it is that asks is found out in `login`.
 //!
 //! A route that does not exist is 404 before any of it.
 
@@ -14,6 +14,8 @@ use axum::response::{IntoResponse, Response};
 
 use super::pages;
 use super::problem::Problem;
+use crate::access::Actor;
+use crate::domain::Role;
 use crate::web::serve::Ends;
 
 /// Scripts, styles, pictures, sound and connections from here only; nothing inline, nothing from
@@ -33,15 +35,6 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub struct Gate {
     listen: SocketAddr,
     names: Arc<[String]>,
-}
-
-/// Who asks, for the audit trail. The login decides; the command line's socket is always `local`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::web) struct Actor(pub(in crate::web) &'static str);
-
-impl Actor {
-    /// Somebody on the box itself.
-    pub(in crate::web) const LOCAL: Self = Self("local");
 }
 
 impl Gate {
@@ -119,16 +112,17 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.trim().eq_ignore_ascii_case("application/json")
 }
 
-/// The login. While no user can exist, whoever reached a loopback address is let in as `local`,
-/// and whoever came to any other address is told how to get there.
-pub(super) async fn login(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    if gate.is_loopback() {
-        request.extensions_mut().insert(Actor::LOCAL);
-        return next.run(request).await;
-    }
-    match request.uri().path() {
-        path if path.starts_with("/api/") => Problem::first_run().into_response(),
-        path => pages::first_run(path == "/"),
+/// Lets through who may do what this route does.
+pub(super) async fn allowed(State(role): State<Role>, request: Request, next: Next) -> Response {
+    match request.extensions().get::<Actor>() {
+        Some(actor) if actor.role >= role => next.run(request).await,
+        Some(actor) => {
+            let problem = Problem::not_allowed(actor.role, role);
+            let is_api = request.uri().path().starts_with("/api/");
+            if is_api { problem.into_response() } else { pages::problem(&problem) }
+        }
+        // No route is reached without an actor; if one were, it would stay closed.
+        None => Problem::log_in().into_response(),
     }
 }
 

@@ -7,16 +7,21 @@
 //! Not here: what Twilio calls (its own door), and any state but what the ledger, the board and
 //! the health watch hold.
 
+mod account;
 mod api;
 mod assets;
 mod degraded;
 mod find;
+mod frame;
 mod gate;
 mod live;
+mod login;
+mod notes;
 mod pages;
 mod people;
 mod problem;
 mod query;
+mod routes;
 mod sound;
 mod undone;
 mod wire;
@@ -26,6 +31,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -35,13 +41,14 @@ use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 pub use self::degraded::degraded_router;
-pub(in crate::web) use self::gate::Actor;
 pub use self::gate::Gate;
 
 use self::problem::Problem;
+use self::routes::Routes;
 use super::health::Health;
+use crate::access::{Access, Actor};
 use crate::clock::SharedClock;
-use crate::domain::CallSid;
+use crate::domain::{CallSid, Role};
 use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::{LiveBoard, Schedule};
@@ -58,6 +65,10 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the page and the API answer from.
 #[derive(Clone)]
 pub struct LanState {
+    /// Who may come in.
+    pub access: Access,
+    /// Whether the listener speaks TLS, so that a session's cookie never leaves it.
+    pub https: bool,
     /// The ledger.
     pub store: Store,
     /// Where the ledger's paths begin.
@@ -89,7 +100,7 @@ impl LanState {
     ) -> Result<(), Problem> {
         let entry = AuditEntry {
             at: self.clock.now(),
-            actor: actor.0.to_owned(),
+            actor: actor.name.to_string(),
             action: action.to_owned(),
             call_sid: call_sid.cloned(),
             detail: Some(detail.to_owned()),
@@ -100,10 +111,13 @@ impl LanState {
 
 /// Makes the router of the LAN listener.
 pub fn router(state: LanState, gate: Gate) -> Router {
-    let login = from_fn_with_state(gate.clone(), gate::login);
+    let entrance = login::Entrance { gate: gate.clone(), access: state.access.clone() };
+    let behind = from_fn_with_state(entrance.clone(), login::recognise);
+    let first = from_fn_with_state(entrance, login::before_login);
     // `route_layer` leaves unknown routes alone: they are 404 before any login.
-    let behind_login = api_routes().merge(page_routes()).route_layer(login);
+    let behind_login = api_routes().and(page_routes()).router().route_layer(behind);
     let checked = behind_login
+        .merge(login_routes().route_layer(first))
         .merge(probe_routes())
         .route("/assets/{version}/{name}", get(assets::asset))
         .route_layer(from_fn(gate::origin))
@@ -113,8 +127,8 @@ pub fn router(state: LanState, gate: Gate) -> Router {
 
 /// Makes the API alone, for a socket that the file system guards.
 pub(in crate::web) fn api_router(state: LanState) -> Router {
-    let routes = api_routes().layer(axum::Extension(Actor::LOCAL)).merge(probe_routes());
-    bounded(routes.fallback(unknown)).with_state(state)
+    let routes = api_routes().router().layer(axum::Extension(Actor::local()));
+    bounded(routes.merge(probe_routes()).fallback(unknown)).with_state(state)
 }
 
 fn bounded(routes: Router<LanState>) -> Router<LanState> {
@@ -123,46 +137,69 @@ fn bounded(routes: Router<LanState>) -> Router<LanState> {
         .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
 }
 
-fn api_routes() -> Router<LanState> {
-    let call = Router::new()
-        .route("/", get(api::call))
-        .route("/transcript", get(api::transcript))
-        .route("/audio/{name}", get(sound::audio))
-        .route("/recordings/{name}", get(sound::recording))
-        .route("/retry", post(api::retry))
-        .route("/swap", post(api::swap))
-        .route("/actions/{id}", post(api::action))
-        .route("/notes", post(people::note))
-        .route("/corrections", post(people::correct))
-        .route("/live", get(live::live));
-    // An address book is larger than what else is sent here.
-    let import = post(people::import_contacts).layer(DefaultBodyLimit::max(CONTACTS_BYTES_MAX));
-    Router::new()
-        .route("/api/v1/calls", get(api::calls))
-        .nest("/api/v1/calls/{call_sid}", call)
-        .route("/api/v1/search", get(find::search))
-        .route("/api/v1/numbers", get(people::numbers))
-        .route("/api/v1/numbers/{number}", get(people::number))
-        .route("/api/v1/contacts", get(people::contacts).merge(import))
-        .route("/api/v1/health", get(api::health))
-        .route("/api/v1/queue", get(api::queue))
-        .route("/api/v1/queue/run", post(api::run_queue))
-        .route("/api/v1/queue/retry", post(api::retry_all))
+fn api_routes() -> Routes {
+    use Role::{Admin, Operator};
+    Routes::default()
+        .seen("/api/v1/calls", api::calls)
+        .seen("/api/v1/calls/{call_sid}", api::call)
+        .seen("/api/v1/calls/{call_sid}/transcript", api::transcript)
+        .seen("/api/v1/calls/{call_sid}/audio/{name}", sound::audio)
+        .seen("/api/v1/calls/{call_sid}/recordings/{name}", sound::recording)
+        .seen("/api/v1/calls/{call_sid}/live", live::live)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/retry", api::retry)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/swap", api::swap)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/actions/{id}", api::action)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/notes", notes::note)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/corrections", notes::correct)
+        .seen("/api/v1/search", find::search)
+        .seen("/api/v1/numbers", notes::numbers)
+        .seen("/api/v1/numbers/{number}", notes::number)
+        .seen("/api/v1/contacts", notes::contacts)
+        .changed_by(
+            Operator,
+            "/api/v1/contacts",
+            // An address book is larger than what else is sent here.
+            notes::import_contacts.layer(DefaultBodyLimit::max(CONTACTS_BYTES_MAX)),
+        )
+        .seen("/api/v1/health", api::health)
+        .seen("/api/v1/queue", api::queue)
+        .changed_by(Operator, "/api/v1/queue/run", api::run_queue)
+        .changed_by(Operator, "/api/v1/queue/retry", api::retry_all)
+        .seen_by(Admin, "/api/v1/users", people::users)
+        .changed_by(Admin, "/api/v1/users", people::add_user)
+        .changed_by(Admin, "/api/v1/users/first", people::first_code)
+        .changed_by(Admin, "/api/v1/users/{name}/password", people::set_password)
+        .changed_by(Admin, "/api/v1/users/{name}/role", people::set_role)
+        .removed_by(Admin, "/api/v1/users/{name}", people::remove_user)
+        .seen_by(Admin, "/api/v1/tokens", people::tokens)
+        .changed_by(Admin, "/api/v1/tokens", people::make_token)
+        .removed_by(Admin, "/api/v1/tokens/{name}", people::revoke_token)
 }
 
-fn page_routes() -> Router<LanState> {
+fn page_routes() -> Routes {
+    use Role::{Operator, Viewer};
+    Routes::default()
+        .seen("/", pages::list)
+        .seen("/calls/{call_sid}", pages::call)
+        .changed_by(Operator, "/calls/{call_sid}/retry", pages::retry)
+        .changed_by(Operator, "/calls/{call_sid}/swap", pages::swap)
+        .changed_by(Operator, "/calls/{call_sid}/actions/{id}", pages::action)
+        .changed_by(Operator, "/calls/{call_sid}/notes", pages::note)
+        .seen("/search", pages::search)
+        .seen("/search/open", pages::open)
+        .seen("/queue", pages::queue)
+        .changed_by(Operator, "/queue/run", pages::run_queue)
+        .changed_by(Operator, "/queue/retry", pages::retry_all)
+        .seen("/account", account::page)
+        .changed_by(Viewer, "/account/password", account::set_password)
+        .changed_by(Viewer, "/logout", login::log_out)
+}
+
+/// How somebody comes in.
+fn login_routes() -> Router<LanState> {
     Router::new()
-        .route("/", get(pages::list))
-        .route("/calls/{call_sid}", get(pages::call))
-        .route("/calls/{call_sid}/retry", post(pages::retry))
-        .route("/calls/{call_sid}/swap", post(pages::swap))
-        .route("/calls/{call_sid}/actions/{id}", post(pages::action))
-        .route("/calls/{call_sid}/notes", post(pages::note))
-        .route("/search", get(pages::search))
-        .route("/search/open", get(pages::open))
-        .route("/queue", get(pages::queue))
-        .route("/queue/run", post(pages::run_queue))
-        .route("/queue/retry", post(pages::retry_all))
+        .route("/login", get(login::page).post(login::log_in))
+        .route("/first-run", post(login::first_user))
 }
 
 /// What tells nothing about any call.

@@ -1,192 +1,209 @@
-//! What people add: notes, words put right, names. And what there is by number.
+//! Who may come in, over the API: users and tokens.
 
-use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use std::time::Duration;
+
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::LanState;
-use super::api::no_such_call;
-use super::gate::Actor;
 use super::problem::Problem;
-use super::query::{call_sid, limit, word};
-use super::wire::{Call, Contacts, Imported, Number, Numbers};
-use crate::domain::Party;
-use crate::store::{self, Contact, Corrected, NewCorrection, NumberCursor};
+use super::query::word;
+use super::wire::rfc3339;
+use crate::access::{Actor, FIRST_CODE_LASTS, NewUser, UserName};
+use crate::domain::{Role, UnixMillis};
+use crate::store::{TokenRow, UserRow};
 
-/// Letters of a note or of a segment put right, at most.
-const TEXT_CHARS_MAX: usize = 4000;
+/// A token that lasts longer may as well last for ever.
+const DAYS_MAX: u64 = 3650;
 
-/// Letters of a name, at most.
-const NAME_CHARS_MAX: usize = 120;
-
-/// Numbers of one answer unless asked otherwise.
-const NUMBERS_DEFAULT: u32 = 20;
-
-#[derive(Debug, Deserialize)]
-struct NoteBody {
-    text: String,
+/// Everybody who may log in.
+#[derive(Debug, Serialize)]
+pub(super) struct Users {
+    users: Vec<User>,
 }
 
-/// `POST /api/v1/calls/{call_sid}/notes`
-pub(super) async fn note(
-    State(lan): State<LanState>,
-    Extension(actor): Extension<Actor>,
-    Path(sid): Path<String>,
-    body: Bytes,
-) -> Result<(StatusCode, Json<Call>), Problem> {
-    let asked: NoteBody = json(&body, "{\"text\":\"…\"}")?;
-    add_note(&lan, &actor, &sid, &asked.text).await?;
-    Ok((StatusCode::CREATED, Json(whole(&lan, &sid).await?)))
-}
-
-/// Adds a note; the ledger puts it into the audit trail itself.
-pub(super) async fn add_note(
-    lan: &LanState,
-    actor: &Actor,
-    sid: &str,
-    text: &str,
-) -> Result<(), Problem> {
-    let (sid, text) = (call_sid(sid)?, kept(text)?);
-    let added = lan.store.add_note(sid, text, actor.0.to_owned(), lan.clock.now()).await?;
-    if added { Ok(()) } else { Err(no_such_call()) }
-}
-
-#[derive(Debug, Deserialize)]
-struct CorrectionBody {
-    speaker: String,
-    start_s: f64,
-    text: String,
-}
-
-/// `POST /api/v1/calls/{call_sid}/corrections`
-pub(super) async fn correct(
-    State(lan): State<LanState>,
-    Extension(actor): Extension<Actor>,
-    Path(sid): Path<String>,
-    body: Bytes,
-) -> Result<Json<Call>, Problem> {
-    let like = "{\"speaker\":\"technician\",\"start_s\":4.416,\"text\":\"…\"}";
-    let asked: CorrectionBody = json(&body, like)?;
-    let party: Party = word("speaker", &asked.speaker)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded before")]
-    let start_ms = (asked.start_s.clamp(0.0, 1e9) * 1000.0).round() as u64;
-    let new = NewCorrection {
-        call_sid: call_sid(&sid)?,
-        party,
-        start_ms,
-        text: kept(&asked.text)?,
-        author: actor.0.to_owned(),
-        at: lan.clock.now(),
-    };
-    match lan.store.correct(new).await? {
-        Corrected::Done => lan.due.ring(),
-        Corrected::AsItWas => {}
-        Corrected::NoSuchSegment => {
-            let detail = "the transcript has no segment of this speaker that starts there; it may \
-                          have been made anew";
-            return Err(Problem::not_found(detail));
-        }
-    }
-    Ok(Json(whole(&lan, &sid).await?))
-}
-
-/// Takes a text that people wrote: in one piece, and not a book.
-fn kept(text: &str) -> Result<String, Problem> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX {
-        let detail = format!("the text has 1 to {TEXT_CHARS_MAX} letters");
-        return Err(Problem::bad_parameter("text", detail));
-    }
-    Ok(text.to_owned())
-}
-
-fn json<'a, T: Deserialize<'a>>(body: &'a [u8], like: &str) -> Result<T, Problem> {
-    serde_json::from_slice(body)
-        .map_err(|_| Problem::bad_request(format!("the body is JSON like {like}")))
-}
-
-async fn whole(lan: &LanState, sid: &str) -> Result<Call, Problem> {
-    let detail = lan.store.call(&call_sid(sid)?).await?.ok_or_else(no_such_call)?;
-    Ok(Call::new(detail, lan.schedule.held()))
-}
-
-/// `GET /api/v1/contacts`
-pub(super) async fn contacts(State(lan): State<LanState>) -> Result<Json<Contacts>, Problem> {
-    Ok(Json(lan.store.contacts().await?.into()))
-}
-
-#[derive(Debug, Deserialize)]
-struct ContactsBody {
-    contacts: Vec<ContactBody>,
-    #[serde(default)]
-    only: bool,
-}
-
-#[derive(Debug, Deserialize)]
-struct ContactBody {
-    number: String,
+#[derive(Debug, Serialize)]
+struct User {
     name: String,
+    role: &'static str,
+    created_at: String,
 }
 
-/// `POST /api/v1/contacts`
-pub(super) async fn import_contacts(
+impl From<UserRow> for User {
+    fn from(row: UserRow) -> Self {
+        let created_at = rfc3339(row.created_at);
+        Self { name: row.name, role: row.role.as_str(), created_at }
+    }
+}
+
+/// `GET /api/v1/users`
+pub(super) async fn users(State(lan): State<LanState>) -> Result<Json<Users>, Problem> {
+    let users = lan.access.users().await?.into_iter().map(User::from);
+    Ok(Json(Users { users: users.collect() }))
+}
+
+/// Somebody to take in.
+#[derive(Debug, Deserialize)]
+pub(super) struct UserBody {
+    name: String,
+    role: String,
+    password: String,
+}
+
+/// `POST /api/v1/users`
+pub(super) async fn add_user(
     State(lan): State<LanState>,
     Extension(actor): Extension<Actor>,
-    body: Bytes,
-) -> Result<Json<Imported>, Problem> {
-    let like = "{\"contacts\":[{\"number\":\"+15125550143\",\"name\":\"Daniel\"}],\"only\":false}";
-    let asked: ContactsBody = json(&body, like)?;
-    let contacts = asked.contacts.into_iter().map(contact).collect::<Result<Vec<_>, _>>()?;
-    let actor = actor.0.to_owned();
-    let now = lan.clock.now();
-    Ok(Json(lan.store.import_contacts(contacts, asked.only, actor, now).await?.into()))
+    Json(body): Json<UserBody>,
+) -> Result<StatusCode, Problem> {
+    let name: UserName = body.name.parse()?;
+    let role: Role = word("role", &body.role)?;
+    let detail = format!("{name} {role}");
+    lan.access.add_user(NewUser { name, role, password: body.password }).await?;
+    lan.audit(&actor, "user.add", None, &detail).await?;
+    Ok(StatusCode::CREATED)
 }
 
-fn contact(body: ContactBody) -> Result<Contact, Problem> {
-    let ContactBody { number, name } = body;
-    let digits = number.strip_prefix('+').unwrap_or_default();
-    if !(4..=15).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        let detail = "numbers are E.164, like +15125550143";
-        return Err(Problem::bad_parameter("number", detail));
-    }
-    let name = name.trim().to_owned();
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
-        let detail = format!("a name has 1 to {NAME_CHARS_MAX} letters");
-        return Err(Problem::bad_parameter("name", detail));
-    }
-    Ok(Contact { number, name })
+/// The code by which the first user is made.
+#[derive(Debug, Serialize)]
+pub(super) struct FirstCode {
+    code: String,
+    lasts_s: u64,
 }
 
-/// `GET /api/v1/numbers`
-pub(super) async fn numbers(
+/// `POST /api/v1/users/first`
+pub(super) async fn first_code(State(lan): State<LanState>) -> Result<Json<FirstCode>, Problem> {
+    let code = lan
+        .access
+        .first_code()
+        .ok_or_else(|| Problem::not_yet("there is a user already; an admin can add others"))?;
+    Ok(Json(FirstCode { code: code.reveal().to_owned(), lasts_s: FIRST_CODE_LASTS.as_secs() }))
+}
+
+/// A new password.
+#[derive(Debug, Deserialize)]
+pub(super) struct PasswordBody {
+    password: String,
+}
+
+/// `POST /api/v1/users/{name}/password`
+pub(super) async fn set_password(
     State(lan): State<LanState>,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Numbers>, Problem> {
-    let (mut typed, mut after, mut wanted) = (None, None, NUMBERS_DEFAULT);
-    for (key, value) in form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()) {
-        match &*key {
-            _ if value.is_empty() => {}
-            "q" => typed = Some(value.into_owned()),
-            "cursor" => {
-                let told = "not a `next_cursor` of an earlier answer";
-                let cursor = NumberCursor::from_text(&value);
-                after = Some(cursor.ok_or_else(|| Problem::bad_parameter("cursor", told))?);
-            }
-            "limit" => wanted = limit(&value)?,
-            _ => {}
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+    Json(body): Json<PasswordBody>,
+) -> Result<StatusCode, Problem> {
+    lan.access.set_password(&name, body.password).await?;
+    lan.audit(&actor, "user.password", None, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Another role.
+#[derive(Debug, Deserialize)]
+pub(super) struct RoleBody {
+    role: String,
+}
+
+/// `POST /api/v1/users/{name}/role`
+pub(super) async fn set_role(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+    Json(body): Json<RoleBody>,
+) -> Result<StatusCode, Problem> {
+    let role: Role = word("role", &body.role)?;
+    lan.access.set_role(&name, role).await?;
+    lan.audit(&actor, "user.role", None, &format!("{name} {role}")).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `DELETE /api/v1/users/{name}`
+pub(super) async fn remove_user(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    lan.access.remove_user(&name).await?;
+    lan.audit(&actor, "user.remove", None, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Every token, without its secret.
+#[derive(Debug, Serialize)]
+pub(super) struct Tokens {
+    tokens: Vec<Token>,
+}
+
+#[derive(Debug, Serialize)]
+struct Token {
+    name: String,
+    scope: &'static str,
+    created_at: String,
+    expires_at: Option<String>,
+    used_at: Option<String>,
+}
+
+impl From<TokenRow> for Token {
+    fn from(row: TokenRow) -> Self {
+        let moment = |moment: Option<UnixMillis>| moment.map(rfc3339);
+        Self {
+            name: row.name,
+            scope: row.role.as_str(),
+            created_at: rfc3339(row.created_at),
+            expires_at: moment(row.expires_at),
+            used_at: moment(row.used_at),
         }
     }
-    Ok(Json(lan.store.numbers(typed, after, wanted).await?.into()))
 }
 
-/// `GET /api/v1/numbers/{number}`
-pub(super) async fn number(
+/// `GET /api/v1/tokens`
+pub(super) async fn tokens(State(lan): State<LanState>) -> Result<Json<Tokens>, Problem> {
+    let tokens = lan.access.tokens().await?.into_iter().map(Token::from);
+    Ok(Json(Tokens { tokens: tokens.collect() }))
+}
+
+/// A token to make.
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenBody {
+    name: String,
+    scope: String,
+    days: Option<u64>,
+}
+
+/// A token, this once.
+#[derive(Debug, Serialize)]
+pub(super) struct Made {
+    name: String,
+    token: String,
+}
+
+/// `POST /api/v1/tokens`
+pub(super) async fn make_token(
     State(lan): State<LanState>,
-    Path(number): Path<String>,
-) -> Result<Json<Number>, Problem> {
-    let found: Option<(store::NumberRow, Vec<store::OpenItem>)> = lan.store.number(&number).await?;
-    let (row, items) = found.ok_or_else(|| Problem::not_found("no call has this number"))?;
-    Ok(Json(Number::with_items(row, items)))
+    Extension(actor): Extension<Actor>,
+    Json(body): Json<TokenBody>,
+) -> Result<(StatusCode, Json<Made>), Problem> {
+    let name: UserName = body.name.parse()?;
+    let scope: Role = word("scope", &body.scope)?;
+    if body.days.is_some_and(|days| !(1..=DAYS_MAX).contains(&days)) {
+        return Err(Problem::bad_parameter("days", format!("not a number from 1 to {DAYS_MAX}")));
+    }
+    let lasts = body.days.map(|days| Duration::from_secs(days * 24 * 3600));
+    let secret = lan.access.make_token(&name, scope, lasts).await?;
+    lan.audit(&actor, "token.create", None, &format!("{name} {scope}")).await?;
+    let made = Made { name: name.to_string(), token: secret.reveal().to_owned() };
+    Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// `DELETE /api/v1/tokens/{name}`
+pub(super) async fn revoke_token(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    lan.access.revoke_token(&name).await?;
+    lan.audit(&actor, "token.revoke", None, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

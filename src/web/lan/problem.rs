@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::error;
 
+use crate::access::AccessError;
+use crate::domain::Role;
 use crate::store::StoreError;
 
 /// Why a request was not served.
@@ -65,10 +67,53 @@ impl Problem {
         Self::new("foreign-origin", StatusCode::FORBIDDEN, title, detail.to_owned())
     }
 
+    /// A form that does not carry the key of its session.
+    pub(super) fn stale_form() -> Self {
+        let detail = "this form is not from a page of your session: load the page again, then \
+                      send it once more";
+        Self::new("stale-form", StatusCode::FORBIDDEN, "The form is out of date", detail.to_owned())
+    }
+
+    /// A request that says nothing about who sends it, or nothing that is still true.
+    pub(super) fn log_in() -> Self {
+        let detail = "log in on the appliance's page, or send a token: `Authorization: Bearer …`";
+        Self::new("log-in", StatusCode::UNAUTHORIZED, "Nobody is logged in", detail.to_owned())
+    }
+
+    /// A request of somebody who may not make it.
+    pub(super) fn not_allowed(is: Role, needed: Role) -> Self {
+        let detail =
+            format!("this takes the role {needed}, and yours is {is}; an admin can change it");
+        Self::new("not-allowed", StatusCode::FORBIDDEN, "Your role does not allow this", detail)
+    }
+
+    /// Guesses that come too fast.
+    pub(super) fn too_often(detail: String) -> Self {
+        Self::new("too-often", StatusCode::TOO_MANY_REQUESTS, "Too many tries", detail)
+    }
+
+    /// A name or password that cannot be taken as it is.
+    pub(super) fn not_acceptable(detail: String) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new("not-acceptable", status, "That cannot be taken", detail)
+    }
+
+    /// A body that is longer than anything that is sent here.
+    pub(super) fn too_large() -> Self {
+        let detail = "the body is longer than anything that is sent here".to_owned();
+        Self::new("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too large", detail)
+    }
+
+    /// A fault of this machine.
+    pub(super) fn broken(detail: String) -> Self {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        Self::new("broken", status, "Something broke here", detail)
+    }
+
     /// A request that needs a user where none exists yet.
     pub(super) fn first_run() -> Self {
-        let detail = "this address is reachable from the network and nobody can log in yet, so \
-                      calls are shown on the appliance itself only";
+        let detail = "this address is reachable from the network and there is no user yet: make the \
+                      first one on the appliance's page";
         Self::new("first-run", StatusCode::FORBIDDEN, "Not from the network", detail.to_owned())
     }
 
@@ -99,6 +144,17 @@ impl Problem {
         Self::new("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail)
     }
 
+    /// Returns the status of a page that tells why somebody is not let in.
+    pub(super) const fn from_refusal(error: &AccessError) -> StatusCode {
+        match error {
+            AccessError::Wrong | AccessError::WrongCode => StatusCode::UNAUTHORIZED,
+            AccessError::TooOften { .. } => StatusCode::TOO_MANY_REQUESTS,
+            AccessError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            AccessError::Hash(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+
     /// Returns the status.
     pub(super) const fn status(&self) -> StatusCode {
         self.status
@@ -125,6 +181,26 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<AccessError> for Problem {
+    fn from(error: AccessError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AccessError::Wrong | AccessError::WrongCode => {
+                Self::new("wrong", StatusCode::UNAUTHORIZED, "That is not right", detail)
+            }
+            AccessError::TooOften { .. } => Self::too_often(detail),
+            AccessError::BadName | AccessError::WeakPassword(_) => Self::not_acceptable(detail),
+            AccessError::Unknown => Self::not_found(detail),
+            AccessError::Taken | AccessError::LastAdmin => Self::not_yet(detail),
+            AccessError::Store(error) => error.into(),
+            AccessError::Hash(why) => {
+                error!(error = %why, "a password could not be worked on");
+                Self::broken(detail)
+            }
+        }
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let wire = Wire {
@@ -137,6 +213,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, Json(wire)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let how = HeaderValue::from_static("Bearer realm=\"fieldtape\"");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
         response
     }
 }

@@ -136,7 +136,10 @@ async function take(answer) {
   if (!Number.isNaN(now)) {
     clockSkew = now - Date.now();
   }
-  if (answer.status === 304) {
+  if (answer.redirected && new URL(answer.url).pathname === "/login") {
+    // The session has ended while the page was open.
+    location.assign(answer.url);
+  } else if (answer.status === 304) {
     document.getElementById("offline").hidden = true;
   } else if (answer.ok) {
     etag = answer.headers.get("ETag");

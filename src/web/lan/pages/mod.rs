@@ -12,7 +12,7 @@ mod losses;
 mod queue;
 mod search;
 mod summary;
-mod words;
+pub(super) mod words;
 
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
@@ -23,61 +23,15 @@ use tracing::error;
 
 use self::banner::Banner;
 pub(super) use self::search::{open, search};
-use super::gate::Actor;
+use super::frame::Frame;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
 use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
-use super::{LanState, api, assets, people};
+use super::{LanState, api, assets, notes};
+use crate::access::Actor;
 use crate::domain::UnixMillis;
 use crate::store::Backlog;
-use crate::web::health::{CheckState, Health};
-
-/// What stands around every page.
-#[derive(Debug)]
-struct Frame {
-    assets: String,
-    state: CheckState,
-    troubles: Vec<Trouble>,
-}
-
-/// A check that is not as it should be.
-#[derive(Debug)]
-struct Trouble {
-    failing: bool,
-    name: String,
-    detail: String,
-    fix: Option<String>,
-}
-
-impl Frame {
-    fn new(health: &Health) -> Self {
-        let troubles = health.troubles().into_iter().map(|check| Trouble {
-            failing: check.state == CheckState::Failing,
-            name: check.name.clone(),
-            detail: check.detail.clone(),
-            fix: check.fix.clone(),
-        });
-        Self { assets: assets::base(), state: health.worst(), troubles: troubles.collect() }
-    }
-
-    fn plain() -> Self {
-        Self { assets: assets::base(), state: CheckState::Ok, troubles: Vec::new() }
-    }
-
-    /// Names the state for the style sheet.
-    const fn class(&self) -> &'static str {
-        self.state.as_str()
-    }
-
-    /// Says in two words how the appliance is.
-    fn summary(&self) -> String {
-        match self.troubles.len() {
-            0 => "All is well".to_owned(),
-            count => words::count(count as u64, "problem", "problems"),
-        }
-    }
-}
 
 /// A status as a small label. The colour repeats what the word says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,15 +60,10 @@ struct ProblemPage<'a> {
     problem: &'a Problem,
 }
 
-#[derive(Template)]
-#[template(path = "first_run.html")]
-struct FirstRunPage {
-    frame: Frame,
-}
-
 /// `GET /`
 pub(super) async fn list(
     State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, PageProblem> {
@@ -123,13 +72,14 @@ pub(super) async fn list(
     let page = lan.store.calls(asked.filter.clone(), asked.cursor, asked.limit).await?;
     let backlog = lan.store.backlog().await?;
     let banner = Banner::look(&lan, &Reach::look(&lan).await?, &backlog).await?;
-    let frame = Frame::new(&lan.health.borrow());
+    let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(html(&headers, &list::ListPage::new(frame, banner, &page, &asked, &query, &backlog)))
 }
 
 /// `GET /calls/{call_sid}`
 pub(super) async fn call(
     State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
     Path(sid): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, PageProblem> {
@@ -139,7 +89,7 @@ pub(super) async fn call(
     lan.schedule.look_at(&sid);
     let transcript = lan.store.transcript(&sid).await?;
     let held = lan.schedule.held().filter(|_| detail.awaits_its_transcript());
-    let frame = Frame::new(&lan.health.borrow());
+    let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(html(&headers, &call::CallPage::new(frame, &detail, transcript, held)))
 }
 
@@ -198,19 +148,20 @@ pub(super) async fn note(
 ) -> Result<Redirect, PageProblem> {
     let text = form_urlencoded::parse(&body).find(|(key, _)| key == "text");
     let text = text.map(|(_, text)| text.into_owned()).unwrap_or_default();
-    people::add_note(&lan, &actor, &sid, &text).await?;
+    notes::add_note(&lan, &actor, &sid, &text).await?;
     Ok(Redirect::to(&format!("/calls/{sid}")))
 }
 
 /// `GET /queue`
 pub(super) async fn queue(
     State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
     headers: HeaderMap,
 ) -> Result<Response, PageProblem> {
     let undone = Undone::gather(&lan).await?;
     let backlog: Vec<Backlog> = undone.stages.iter().map(|work| work.backlog).collect();
     let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
-    let frame = Frame::new(&lan.health.borrow());
+    let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
 }
 
@@ -230,12 +181,6 @@ pub(super) async fn retry_all(
 ) -> Result<Redirect, PageProblem> {
     api::all_again(&lan, &actor).await?;
     Ok(Redirect::to("/queue"))
-}
-
-/// The one page that an address on the network shows while nobody can log in.
-pub(super) fn first_run(asked_for_it: bool) -> Response {
-    let status = if asked_for_it { StatusCode::OK } else { StatusCode::FORBIDDEN };
-    (status, html(&HeaderMap::new(), &FirstRunPage { frame: Frame::plain() })).into_response()
 }
 
 /// A page that says why there is no page.
@@ -260,7 +205,7 @@ impl IntoResponse for PageProblem {
 }
 
 /// Answers with a page, or with 304 if the viewer has it as it is.
-fn html(asked: &HeaderMap, page: &impl Template) -> Response {
+pub(super) fn html(asked: &HeaderMap, page: &impl Template) -> Response {
     let html = match page.render() {
         Ok(html) => html,
         Err(error) => {

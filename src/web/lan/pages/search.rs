@@ -7,11 +7,11 @@ use axum::http::HeaderMap;
 use axum::response::{Redirect, Response};
 
 use super::super::find::{Question, play_from};
-use super::super::gate::Actor;
 use super::super::problem::Problem;
 use super::super::query::call_sid;
 use super::super::{LanState, pages};
 use super::{Frame, Moment, PageProblem, words};
+use crate::access::Actor;
 use crate::domain::Direction;
 use crate::store::{Cursor, Hit, HitPage, HitPlace, Snippet};
 
@@ -138,13 +138,14 @@ fn link(query: &str, next: Cursor) -> String {
 /// `GET /search`
 pub(in crate::web::lan) async fn search(
     State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, PageProblem> {
     let query = query.unwrap_or_default();
     let question = Question::parse(&query)?;
     let page = question.answer(&lan).await?;
-    let frame = Frame::new(&lan.health.borrow());
+    let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(pages::html(&headers, &SearchPage::new(frame, &question, page, &query)))
 }
 

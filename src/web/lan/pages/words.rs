@@ -140,7 +140,7 @@ pub(super) fn stage_in_text(stage: Stage) -> String {
 }
 
 /// Counts things.
-pub(super) fn count(count: u64, one: &str, many: &str) -> String {
+pub(in crate::web::lan) fn count(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 

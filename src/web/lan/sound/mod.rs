@@ -26,9 +26,9 @@ use self::range::Wanted;
 use self::timeline::{Piece, Timeline};
 use super::LanState;
 use super::assets::{FNV_BASIS, fnv1a};
-use super::gate::Actor;
 use super::problem::Problem;
 use super::query::call_sid;
+use crate::access::Actor;
 use crate::domain::{CallSid, Party, RecordingSid, RecordingStatus};
 use crate::store::{CallDetail, TrackRow};
 

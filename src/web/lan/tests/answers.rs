@@ -11,7 +11,7 @@ async fn retry(office: &Office, n: u32, body: &str) -> Answer {
 
 #[tokio::test]
 async fn a_call_has_the_keys_of_the_contract() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let call = office.get(&format!("/api/v1/calls/{}", sid(1))).await.json();
     let expected = serde_json::json!({
@@ -46,7 +46,7 @@ fn track(party: &str, gaps: &[(f64, f64)]) -> serde_json::Value {
 
 #[tokio::test]
 async fn pages_of_calls_join_without_a_gap_or_a_repeat_while_new_calls_come_in() {
-    let office = Office::new();
+    let office = Office::new().await;
     for n in 1..=7 {
         office.finished_call(n).await;
     }
@@ -66,7 +66,7 @@ async fn pages_of_calls_join_without_a_gap_or_a_repeat_while_new_calls_come_in()
 
 #[tokio::test]
 async fn calls_can_be_asked_for_by_what_failed() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.settle(Settlement::Never { why: "it broke".to_owned() }).await;
     office.finished_call(2).await;
@@ -81,7 +81,7 @@ async fn calls_can_be_asked_for_by_what_failed() {
 
 #[tokio::test]
 async fn a_malformed_sid_is_400_and_an_unknown_one_404() {
-    let office = Office::new();
+    let office = Office::new().await;
     assert_eq!(office.get("/api/v1/calls/CA12").await.problem(400)["parameter"], "call_sid");
     for rest in ["", "/transcript", "/live", "/audio/mixed.wav"] {
         office.get(&format!("/api/v1/calls/{}{rest}", sid(9))).await.problem(404);
@@ -91,7 +91,7 @@ async fn a_malformed_sid_is_400_and_an_unknown_one_404() {
 
 #[tokio::test]
 async fn a_transcript_comes_in_four_forms_and_each_is_in_the_trail() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let path = format!("/api/v1/calls/{}/transcript", sid(1));
     let early = office.get(&path).await.problem(409);
@@ -128,7 +128,7 @@ async fn a_transcript_comes_in_four_forms_and_each_is_in_the_trail() {
 
 #[tokio::test]
 async fn a_failed_stage_is_retried_once_and_only_when_it_failed() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.settle(Settlement::Never { why: "it broke".to_owned() }).await;
     assert_eq!(retry(&office, 1, r#"{"stage":"nap"}"#).await.problem(400)["parameter"], "stage");
@@ -143,7 +143,7 @@ async fn a_failed_stage_is_retried_once_and_only_when_it_failed() {
 
 #[tokio::test]
 async fn health_says_every_check_and_readiness_says_what_fails() {
-    let office = Office::new();
+    let office = Office::new().await;
     let checks = vec![
         check("clock", CheckState::Ok),
         check("twilio", CheckState::Degraded),

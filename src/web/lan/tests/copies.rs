@@ -103,7 +103,7 @@ async fn post(office: &Office, path: &str) -> Answer {
 
 #[tokio::test]
 async fn a_call_that_only_twilio_heard_is_played_from_its_copy() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.unheard_call(1).await;
     office.take_copy(1, Vec::new()).await;
     let audio = |name: &str| format!("/api/v1/calls/{}/audio/{name}", sid(1));
@@ -124,7 +124,7 @@ async fn a_call_that_only_twilio_heard_is_played_from_its_copy() {
 
 #[tokio::test]
 async fn every_track_has_an_address_that_gives_its_very_bytes() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.take_copy(1, Vec::new()).await;
     let call = office.call_json(1).await;
@@ -152,7 +152,7 @@ async fn every_track_has_an_address_that_gives_its_very_bytes() {
 
 #[tokio::test]
 async fn the_page_tells_how_twilios_copy_stands() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.store.cloud_recording(news(1, "in-progress")).await.unwrap();
     assert!(office.page_of(1).await.contains("Being made at Twilio."));
@@ -177,7 +177,7 @@ async fn the_page_tells_how_twilios_copy_stands() {
 
 #[tokio::test]
 async fn what_was_lost_and_taken_from_twilio_is_told_in_words() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let fill = |party, start_ms, end_ms| Fill {
         recording_sid: recording(1),
@@ -213,7 +213,7 @@ async fn what_was_lost_and_taken_from_twilio_is_told_in_words() {
 
 #[tokio::test]
 async fn two_parties_are_swapped_by_one_click_and_back_by_another() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Agent, 0, "Hello.")]).await;
     let before = office.page_of(1).await;
@@ -243,7 +243,7 @@ async fn two_parties_are_swapped_by_one_click_and_back_by_another() {
 
 #[tokio::test]
 async fn a_live_call_offers_no_swap_and_a_transcript_says_what_it_was_made_from() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     assert!(!office.page_of(1).await.contains("Swap agent"));
     office.finished_call(2).await;
@@ -253,7 +253,7 @@ async fn a_live_call_offers_no_swap_and_a_transcript_says_what_it_was_made_from(
 
 #[tokio::test]
 async fn what_is_exported_is_in_the_trail_as_that() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.take_copy(1, Vec::new()).await;
     let call = format!("/api/v1/calls/{}", sid(1));

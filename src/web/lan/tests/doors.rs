@@ -1,47 +1,29 @@
 //! Who is let in, and what stands on every answer.
 
+use super::super::routes::Route;
+use super::super::{api_routes, page_routes};
 use super::*;
 
-/// Every route, with a method it takes.
-const ROUTES: &[(&str, &str)] = &[
-    ("GET", "/"),
-    ("GET", "/calls/{sid}"),
-    ("POST", "/calls/{sid}/retry"),
-    ("GET", "/api/v1/calls"),
-    ("GET", "/api/v1/calls/{sid}"),
-    ("GET", "/api/v1/calls/{sid}/transcript"),
-    ("GET", "/api/v1/calls/{sid}/audio/mixed.wav"),
-    ("GET", "/api/v1/calls/{sid}/recordings/RE00000000000000000000000000000000.wav"),
-    ("POST", "/api/v1/calls/{sid}/retry"),
-    ("GET", "/api/v1/calls/{sid}/live"),
-    ("GET", "/api/v1/health"),
-    ("GET", "/api/v1/queue"),
-    ("GET", "/api/v1/search?q=x"),
-    ("POST", "/api/v1/calls/{sid}/actions/1"),
-    ("POST", "/calls/{sid}/actions/1"),
-    ("POST", "/api/v1/calls/{sid}/notes"),
-    ("POST", "/api/v1/calls/{sid}/corrections"),
-    ("POST", "/calls/{sid}/notes"),
-    ("GET", "/api/v1/contacts"),
-    ("POST", "/api/v1/contacts"),
-    ("GET", "/api/v1/numbers"),
-    ("GET", "/api/v1/numbers/+15125550143"),
-    ("GET", "/search"),
-    ("GET", "/search/open"),
-];
+/// Every route behind the login, with the method it takes.
+pub(super) fn routes() -> Vec<Route> {
+    let routes = api_routes().and(page_routes());
+    assert!(routes.list().len() > 20, "the router was read");
+    routes.list().to_vec()
+}
 
-fn request(method: &str, path: &str, host: &str) -> axum::http::request::Builder {
-    let path = path.replace("{sid}", sid(1).as_str());
+pub(super) fn request(method: &str, path: &str, host: &str) -> axum::http::request::Builder {
+    let path = path.replace("{call_sid}", sid(1).as_str()).replace("{name}", "mixed.wav");
+    let path = path.replace("{id}", "1").replace("{number}", "+15125550143");
     Request::builder().method(method).uri(path).header("host", host)
 }
 
-fn on_network(office: &Office) -> Router {
+pub(super) fn on_network(office: &Office) -> Router {
     router(office.state.clone(), Gate::new("0.0.0.0:8080".parse().unwrap(), "depot", &[]))
 }
 
 #[tokio::test]
 async fn every_answer_carries_the_policy_and_is_kept_by_nobody() {
-    let office = Office::new();
+    let office = Office::new().await;
     for path in ["/", "/nowhere", "/api/v1/nowhere", "/api/v1/calls", "/calls/CA1", "/healthz"] {
         let answer = office.get(path).await;
         assert_eq!(
@@ -59,9 +41,12 @@ async fn every_answer_carries_the_policy_and_is_kept_by_nobody() {
 
 #[tokio::test]
 async fn a_name_that_is_not_ours_is_421_on_every_route() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
-    for (method, path) in ROUTES.iter().chain(&[("GET", "/healthz"), ("GET", "/readyz")]) {
+    let open = [("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/login"), ("POST", "/first-run")];
+    let routes = routes();
+    let routes = routes.iter().map(|route| (route.method.as_str(), route.path));
+    for (method, path) in routes.chain(open) {
         let foreign = request(method, path, "evil.example").header("x-fieldtape", "1");
         office.ask(foreign.body(Body::empty()).unwrap()).await.problem(421);
     }
@@ -75,10 +60,10 @@ async fn a_name_that_is_not_ours_is_421_on_every_route() {
 
 #[tokio::test]
 async fn a_route_that_is_not_there_is_404_before_anything_else() {
-    let office = Office::new();
+    let office = Office::new().await;
     let network = on_network(&office);
     for page in [&office.page, &network] {
-        let foreign = Request::get("/api/v1/users").header("host", "evil.example");
+        let foreign = Request::get("/api/v1/nobody").header("host", "evil.example");
         ask(page, foreign.body(Body::empty()).unwrap()).await.problem(404);
         let twilio = get("/twilio/voice").body(Body::empty()).unwrap();
         assert_eq!(ask(page, twilio).await.status, 404);
@@ -87,17 +72,17 @@ async fn a_route_that_is_not_there_is_404_before_anything_else() {
 
 #[tokio::test]
 async fn a_change_that_another_site_may_have_sent_is_403() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.settle(Settlement::Never { why: "it broke".to_owned() }).await;
-    let posts = || ROUTES.iter().filter(|(method, _)| *method == "POST");
-    let sent = |path: &str, headers: &[(&str, &str)]| {
-        let request = request("POST", path, "localhost:8080");
+    let changes = || routes().into_iter().filter(|route| route.method != "GET");
+    let sent = |method: &str, path: &str, headers: &[(&str, &str)]| {
+        let request = request(method, path, "localhost:8080");
         let request =
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         request.body(Body::empty()).unwrap()
     };
-    for (_, path) in posts() {
+    for Route { method, path, .. } in changes() {
         for headers in [
             &[][..],
             &[("content-type", "application/x-www-form-urlencoded")],
@@ -106,12 +91,12 @@ async fn a_change_that_another_site_may_have_sent_is_403() {
             &[("origin", "http://localhost:9999")],
             &[("sec-fetch-site", "cross-site"), ("x-fieldtape", "1")],
         ] {
-            office.ask(sent(path, headers)).await.problem(403);
+            office.ask(sent(method.as_str(), path, headers)).await.problem(403);
         }
     }
     assert_eq!(office.trail(), [""; 0]);
     let ours = [("origin", "http://localhost:8080"), ("sec-fetch-site", "same-origin")];
-    let by_form = office.ask(sent("/calls/{sid}/retry", &ours)).await;
+    let by_form = office.ask(sent("POST", "/calls/{call_sid}/retry", &ours)).await;
     assert_eq!(by_form.status, 303);
     assert_eq!(by_form.header("location"), format!("/calls/{}", sid(1)));
     assert_eq!(office.trail(), ["local retry transcript"]);
@@ -119,7 +104,7 @@ async fn a_change_that_another_site_may_have_sent_is_403() {
 
 #[tokio::test]
 async fn from_the_network_only_the_first_run_page_is_served() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let network = on_network(&office);
     let ask_network = async |method: &str, path: &str| {
@@ -128,9 +113,9 @@ async fn from_the_network_only_the_first_run_page_is_served() {
     };
     let front = ask_network("GET", "/").await;
     assert_eq!(front.status, 200);
-    assert!(front.text().contains("ssh -L"), "{}", front.text());
-    for (method, path) in ROUTES.iter().filter(|(_, path)| *path != "/") {
-        let answer = ask_network(method, path).await;
+    assert!(front.text().contains("user add --first"), "{}", front.text());
+    for Route { method, path, .. } in routes().into_iter().filter(|route| route.path != "/") {
+        let answer = ask_network(method.as_str(), path).await;
         assert_eq!(answer.status, 403, "{path}");
         assert!(!answer.text().contains("0143"), "{path} tells a number");
     }
@@ -144,7 +129,7 @@ async fn from_the_network_only_the_first_run_page_is_served() {
 
 #[tokio::test]
 async fn the_command_lines_socket_serves_the_api_alone_and_asks_for_no_name() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.settle(Settlement::Never { why: "it broke".to_owned() }).await;
     let admin = crate::web::admin::router(office.state.clone());
@@ -158,16 +143,16 @@ async fn the_command_lines_socket_serves_the_api_alone_and_asks_for_no_name() {
 
 #[tokio::test]
 async fn a_body_that_is_too_large_is_not_read() {
-    let office = Office::new();
+    let office = Office::new().await;
     let body = Body::from(vec![b' '; 64 * 1024 + 1]);
     let retry =
-        request("POST", "/api/v1/calls/{sid}/retry", "localhost").header("x-fieldtape", "1");
+        request("POST", "/api/v1/calls/{call_sid}/retry", "localhost").header("x-fieldtape", "1");
     assert_eq!(office.ask(retry.body(body).unwrap()).await.status, 413);
 }
 
 #[tokio::test]
 async fn assets_are_kept_for_good_under_the_name_of_their_content_only() {
-    let office = Office::new();
+    let office = Office::new().await;
     let front = office.get("/").await;
     for name in ["fieldtape.css", "fieldtape.js", "icon.svg"] {
         let path = front.text().split('"').find(|text| text.ends_with(name)).unwrap();

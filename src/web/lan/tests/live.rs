@@ -65,7 +65,7 @@ fn said(text: &str) -> LiveSegment {
 
 #[tokio::test]
 async fn a_viewer_hears_what_was_said_and_what_comes_until_the_end() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     office.board.begin(&sid(1));
     office.board.heard(&sid(1), said("one"));
@@ -96,7 +96,7 @@ async fn a_viewer_hears_what_was_said_and_what_comes_until_the_end() {
 
 #[tokio::test]
 async fn one_who_comes_late_sees_what_is_being_said_below_what_was() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     office.board.begin(&sid(1));
     office.board.heard(&sid(1), said("one"));
@@ -111,7 +111,7 @@ async fn one_who_comes_late_sees_what_is_being_said_below_what_was() {
 
 #[tokio::test]
 async fn a_viewer_who_is_too_slow_gets_everything_again_in_its_place() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     office.board.begin(&sid(1));
     let mut viewer = Viewer::new(&office, 1).await;
@@ -127,7 +127,7 @@ async fn a_viewer_who_is_too_slow_gets_everything_again_in_its_place() {
 
 #[tokio::test]
 async fn a_viewer_of_a_call_whose_words_have_not_begun_waits_for_them() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     let mut viewer = Viewer::new(&office, 1).await;
     assert_eq!(viewer.expect("status").await["lag_s"], serde_json::Value::Null);
@@ -138,7 +138,7 @@ async fn a_viewer_of_a_call_whose_words_have_not_begun_waits_for_them() {
 
 #[tokio::test]
 async fn a_viewer_of_a_call_that_is_over_is_told_so() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let mut viewer = Viewer::new(&office, 1).await;
     viewer.expect("end").await;
@@ -147,7 +147,7 @@ async fn a_viewer_of_a_call_that_is_over_is_told_so() {
 
 #[tokio::test]
 async fn live_streams_end_when_the_appliance_stops() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     office.board.begin(&sid(1));
     let mut viewer = Viewer::new(&office, 1).await;

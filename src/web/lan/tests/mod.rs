@@ -4,8 +4,9 @@ mod answers;
 mod copies;
 mod doors;
 mod live;
+mod login;
+mod notes;
 mod pages;
-mod people;
 mod queue;
 mod search;
 mod sound;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{Gate, LanState, router};
+use crate::access::Access;
 use crate::audio::wav_header;
 use crate::clock::ManualClock;
 use crate::domain::*;
@@ -103,7 +105,7 @@ fn new_call(n: u32, status: &str) -> NewCall {
 }
 
 impl Office {
-    fn new() -> Self {
+    async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
         let clock = Arc::new(ManualClock::new(at(3_600_000)));
@@ -120,7 +122,10 @@ impl Office {
         };
         let (health, watched) =
             watch::channel(Health { checks: Vec::new(), ready: true, live_calls: 0 });
+        let access = Access::open(store.clone(), clock.clone()).await.unwrap();
         let state = LanState {
+            access,
+            https: false,
             store: store.clone(),
             data_dir: folder.path().to_owned(),
             board: board.clone(),

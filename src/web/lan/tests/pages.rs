@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_empty_office_explains_itself_and_says_what_is_wrong() {
-    let office = Office::new();
+    let office = Office::new().await;
     let calm = office.get("/").await;
     assert_eq!(calm.header("content-type"), "text/html; charset=utf-8");
     assert!(calm.text().contains("No calls yet") && calm.text().contains("All is well"));
@@ -18,7 +18,7 @@ async fn an_empty_office_explains_itself_and_says_what_is_wrong() {
 
 #[tokio::test]
 async fn the_list_shows_each_call_with_a_badge_for_each_stage_that_has_work() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.settle(Settlement::Never { why: "it broke".to_owned() }).await;
     office.live_call(2).await;
@@ -36,7 +36,7 @@ async fn the_list_shows_each_call_with_a_badge_for_each_stage_that_has_work() {
 
 #[tokio::test]
 async fn older_calls_are_a_page_further_with_the_same_filter() {
-    let office = Office::new();
+    let office = Office::new().await;
     for n in 1..=3 {
         office.finished_call(n).await;
     }
@@ -52,7 +52,7 @@ async fn older_calls_are_a_page_further_with_the_same_filter() {
 
 #[tokio::test]
 async fn a_finished_call_can_be_played_and_its_lines_chosen() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Agent, 420, "Hello."), (Party::Technician, 3100, "Hi.")]).await;
     let page = office.get(&format!("/calls/{}", sid(1))).await;
@@ -71,7 +71,7 @@ async fn a_finished_call_can_be_played_and_its_lines_chosen() {
 
 #[tokio::test]
 async fn a_call_in_progress_has_live_words_and_no_player() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.live_call(1).await;
     let page = office.get(&format!("/calls/{}", sid(1))).await;
     assert!(page.text().contains(&format!("data-live=\"/api/v1/calls/{}/live\"", sid(1))));
@@ -80,7 +80,7 @@ async fn a_call_in_progress_has_live_words_and_no_player() {
 
 #[tokio::test]
 async fn a_failed_call_says_why_and_offers_a_retry() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.settle(Settlement::Never { why: "it <broke>".to_owned() }).await;
     let page = office.get(&format!("/calls/{}", sid(1))).await;
@@ -91,7 +91,7 @@ async fn a_failed_call_says_why_and_offers_a_retry() {
 
 #[tokio::test]
 async fn text_from_outside_is_text() {
-    let office = Office::new();
+    let office = Office::new().await;
     for (n, hostile) in [
         "<script>alert(1)</script>",
         "\"><img src=x onerror=alert(1)>",
@@ -119,7 +119,7 @@ async fn text_from_outside_is_text() {
 
 #[tokio::test]
 async fn an_unchanged_page_is_304() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let path = format!("/calls/{}", sid(1));
     let first = office.get(&path).await;
@@ -137,7 +137,7 @@ async fn an_unchanged_page_is_304() {
 
 #[tokio::test]
 async fn a_page_that_is_not_there_is_a_page_all_the_same() {
-    let office = Office::new();
+    let office = Office::new().await;
     for path in ["/nowhere", "/calls/CA12", &format!("/calls/{}", sid(9))] {
         let answer = office.get(path).await;
         assert_eq!(answer.status, 404, "{path}");
@@ -148,7 +148,7 @@ async fn a_page_that_is_not_there_is_a_page_all_the_same() {
 
 #[tokio::test]
 async fn a_transcript_that_is_held_back_says_why_wherever_it_is_asked_for() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let reason = async |path: &str| {
         let answer = office.get(path).await.json();
@@ -173,7 +173,7 @@ async fn a_transcript_that_is_held_back_says_why_wherever_it_is_asked_for() {
 #[tokio::test]
 async fn a_call_that_is_asked_for_is_looked_at() {
     for path in ["/calls/SID", "/api/v1/calls/SID", "/api/v1/calls/SID/transcript"] {
-        let office = Office::new();
+        let office = Office::new().await;
         office.finished_call(1).await;
         office.finished_call(2).await;
         office.get(&path.replace("SID", sid(2).as_str())).await;
@@ -185,7 +185,7 @@ async fn a_call_that_is_asked_for_is_looked_at() {
 
 #[tokio::test]
 async fn lines_are_grey_only_where_the_model_was_unsure() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Agent, 420, "Hello."), (Party::Technician, 3100, "Hi.")]).await;
     let page = office.get(&format!("/calls/{}", sid(1))).await;

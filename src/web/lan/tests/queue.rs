@@ -8,7 +8,7 @@ use crate::pipeline::{Link, Probe};
 impl Office {
     /// An office with a link, and whether Twilio is there.
     async fn with_link() -> (Self, Arc<AtomicBool>) {
-        let office = Self::new();
+        let office = Self::new().await;
         let there = Arc::new(AtomicBool::new(true));
         let seen = Arc::clone(&there);
         let probe: Probe = Arc::new(move || {
@@ -66,7 +66,7 @@ impl Office {
 
 #[tokio::test]
 async fn the_queue_says_what_is_undone_item_by_item() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.finished_call(2).await;
     office.fail(Stage::Transcript, "it broke").await;
@@ -98,7 +98,7 @@ async fn the_queue_says_what_is_undone_item_by_item() {
 
 #[tokio::test]
 async fn the_time_to_drain_is_known_once_something_was_done_lately() {
-    let office = Office::new();
+    let office = Office::new().await;
     for n in 1..=3 {
         office.finished_call(n).await;
     }
@@ -168,7 +168,7 @@ async fn an_outage_is_told_while_it_lasts_and_after_it() {
 
 #[tokio::test]
 async fn everything_that_failed_is_retried_at_once() {
-    let office = Office::new();
+    let office = Office::new().await;
     let nothing = office.post("/api/v1/queue/retry", "").await;
     assert_eq!((nothing.status.as_u16(), nothing.json()), (202, serde_json::json!({"queued": []})));
     for n in 1..=2 {
@@ -196,7 +196,7 @@ async fn everything_that_failed_is_retried_at_once() {
 
 #[tokio::test]
 async fn another_site_cannot_press_the_queues_buttons() {
-    let office = Office::new();
+    let office = Office::new().await;
     for path in ["/queue/run", "/queue/retry", "/api/v1/queue/run", "/api/v1/queue/retry"] {
         let request = Request::post(path).header("host", "localhost");
         office.ask(request.body(Body::empty()).unwrap()).await.problem(403);

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_hit_says_who_said_it_where_and_where_to_play_it_from() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let lines = [
         (Party::Agent, 420, "Über the start capacitor?"),
@@ -35,7 +35,7 @@ async fn a_hit_says_who_said_it_where_and_where_to_play_it_from() {
 
 #[tokio::test]
 async fn a_search_is_narrowed_by_parameters_and_what_cannot_be_read_is_told() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Technician, 0, "The capacitor.")]).await;
     let count = async |query: &str| {
@@ -64,7 +64,7 @@ async fn a_search_is_narrowed_by_parameters_and_what_cannot_be_read_is_told() {
 
 #[tokio::test]
 async fn the_page_marks_what_was_found_and_opening_it_is_in_the_audit_trail() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let hostile = "<img src=x onerror=alert(1)> capacitor & <b>";
     office.transcribe(&[(Party::Technician, 31_650, hostile)]).await;

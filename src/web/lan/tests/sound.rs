@@ -15,7 +15,7 @@ async fn range(office: &Office, path: &str, range: &str) -> Answer {
 
 #[tokio::test]
 async fn a_partys_sound_is_its_file_and_may_be_asked_for_in_ranges() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let file = wav_bytes(&ramp(8000, -5));
     let whole = office.get(&audio(1, TECHNICIAN)).await;
@@ -49,7 +49,7 @@ async fn a_partys_sound_is_its_file_and_may_be_asked_for_in_ranges() {
 
 #[tokio::test]
 async fn both_parties_together_are_their_sum_sample_by_sample() {
-    let office = Office::new();
+    let office = Office::new().await;
     let call = office.live_call(1).await;
     let agent = [100, 30_000, -30_000, 7];
     let technician = [1, 2, 30_000, -30_000, 5, 6];
@@ -64,7 +64,7 @@ async fn both_parties_together_are_their_sum_sample_by_sample() {
 
 #[tokio::test]
 async fn a_long_sound_comes_whole_over_many_pieces() {
-    let office = Office::new();
+    let office = Office::new().await;
     let call = office.live_call(1).await;
     let long: Vec<i16> = (0..200_000_u32).map(|n| (n % 30_011) as i16).collect();
     office.end_call(1, call, &[(Party::Agent, 1, 0, &long)]).await;
@@ -74,7 +74,7 @@ async fn a_long_sound_comes_whole_over_many_pieces() {
 
 #[tokio::test]
 async fn parts_of_a_party_are_one_timeline_with_silence_between_and_each_can_be_had_alone() {
-    let office = Office::new();
+    let office = Office::new().await;
     let call = office.live_call(1).await;
     let files: [(Party, u32, u64, &[i16]); 2] =
         [(Party::Agent, 1, 0, &[1, 2]), (Party::Agent, 2, 5, &[3, 4])];
@@ -90,7 +90,7 @@ async fn parts_of_a_party_are_one_timeline_with_silence_between_and_each_can_be_
 
 #[tokio::test]
 async fn every_playing_is_in_the_trail_before_it_begins_and_head_plays_nothing() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let head = Request::head(audio(1, MIXED)).header("host", "localhost").body(Body::empty());
     let head = office.ask(head.unwrap()).await;
@@ -111,7 +111,7 @@ async fn every_playing_is_in_the_trail_before_it_begins_and_head_plays_nothing()
 
 #[tokio::test]
 async fn sound_is_409_until_it_can_be_played_and_404_when_there_is_none() {
-    let office = Office::new();
+    let office = Office::new().await;
     let call = office.live_call(1).await;
     office.get(&audio(1, TECHNICIAN)).await.problem(409);
     office.end_call(1, call, &[(Party::Agent, 1, 0, &[1, 2])]).await;
@@ -125,7 +125,7 @@ async fn sound_is_409_until_it_can_be_played_and_404_when_there_is_none() {
 
 #[tokio::test]
 async fn sound_that_has_gone_from_the_disk_is_told_and_not_played() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     std::fs::remove_file(office.folder.path().join("recordings/1/agent-1_8000Hz.wav")).unwrap();
     office.get(&audio(1, MIXED)).await.problem(500);
@@ -135,7 +135,7 @@ async fn sound_that_has_gone_from_the_disk_is_told_and_not_played() {
 
 #[tokio::test]
 async fn a_cloud_recording_is_409_until_it_is_here() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let recording: RecordingSid = format!("RE{:032x}", 7).parse().unwrap();
     let path = format!("/api/v1/calls/{}/recordings/{recording}.wav", sid(1));

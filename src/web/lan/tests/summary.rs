@@ -37,7 +37,7 @@ async fn post(office: &Office, path: &str, kind: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn a_summary_has_the_keys_of_the_contract_and_where_everything_was_said() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let call = office.store.call(&sid(1)).await.unwrap().unwrap().call.id;
     office.store.keep_summary(call, summary(), at(9)).await.unwrap();
@@ -73,7 +73,7 @@ async fn a_summary_has_the_keys_of_the_contract_and_where_everything_was_said() 
 
 #[tokio::test]
 async fn what_is_to_be_done_is_marked_as_done_and_open_again() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let call = office.store.call(&sid(1)).await.unwrap().unwrap().call.id;
     office.store.keep_summary(call, summary(), at(9)).await.unwrap();

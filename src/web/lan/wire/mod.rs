@@ -1,18 +1,18 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
 mod hits;
-mod people;
+mod notes;
 mod queue;
 mod summary;
 
 use serde::Serialize;
 
 pub(super) use self::hits::Hits;
-pub(super) use self::people::{Contacts, Imported, Number, Numbers};
+pub(super) use self::notes::{Contacts, Imported, Number, Numbers};
 pub(super) use self::queue::{AllQueued, Queue, Run};
 pub(super) use self::summary::Summary;
 
-use self::people::{Correction, Note};
+use self::notes::{Correction, Note};
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
 use crate::store::{self, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};

@@ -10,7 +10,7 @@ async fn post(office: &Office, path: &str, body: &str) -> Answer {
 
 #[tokio::test]
 async fn a_note_is_kept_shown_found_and_in_the_audit_trail() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     let notes = format!("/api/v1/calls/{}/notes", sid(1));
     let told = post(&office, &notes, "{\"text\":\" Ring <back> about the invoice. \"}").await;
@@ -42,7 +42,7 @@ async fn a_note_is_kept_shown_found_and_in_the_audit_trail() {
 
 #[tokio::test]
 async fn words_are_put_right_and_what_was_heard_is_kept() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Technician, 4_416, "The old capacity is swollen.")]).await;
     let corrections = format!("/api/v1/calls/{}/corrections", sid(1));
@@ -70,7 +70,7 @@ async fn words_are_put_right_and_what_was_heard_is_kept() {
 
 #[tokio::test]
 async fn names_come_from_a_list_and_stand_wherever_the_number_does() {
-    let office = Office::new();
+    let office = Office::new().await;
     office.finished_call(1).await;
     office.transcribe(&[(Party::Technician, 0, "The capacitor is swollen.")]).await;
     let list = "{\"contacts\":[{\"number\":\"+15125550143\",\"name\":\"Daniel Réyes\"},\
@@ -101,7 +101,7 @@ async fn names_come_from_a_list_and_stand_wherever_the_number_does() {
 
 #[tokio::test]
 async fn a_number_has_its_calls_how_they_ended_what_was_said_last_and_what_is_to_be_done() {
-    let office = Office::new();
+    let office = Office::new().await;
     for n in 1..=3 {
         office.finished_call(n).await;
     }
