@@ -12,6 +12,8 @@ pub mod config;
 pub mod contacts;
 pub mod daemon;
 pub mod domain;
+pub mod health;
+pub mod microphone;
 pub mod models;
 pub mod pipeline;
 pub mod retention;

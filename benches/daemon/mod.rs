@@ -84,6 +84,7 @@ impl Daemon {
     /// Makes a call of it.
     pub(crate) fn call(&self) -> anyhow::Result<Options> {
         Ok(Options {
+            roots: None,
             target: format!("http://{}", self.door).parse()?,
             public_url: PublicUrl::parse(PUBLIC_URL)?,
             auth_token: AuthToken::new(TOKEN)?,

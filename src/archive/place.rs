@@ -8,7 +8,7 @@ use url::{Host, Url};
 const REGION_DEFAULT: &str = "us-east-1";
 
 /// How an archive is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceOptions {
     /// `s3://bucket` or `s3://bucket/prefix`.
     pub url: String,
@@ -31,7 +31,7 @@ impl PlaceOptions {
 
 /// The secret half of a pair of keys. It shows nothing of itself, and is given to nothing but the
 /// signing of requests.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey(String);
 
 impl SecretKey {

@@ -15,6 +15,9 @@ use super::place::{BadPlace, Place, PlaceOptions};
 use super::wire::{Line, Wire};
 use crate::pipeline::Throttle;
 
+/// The object by which it is proved that the archive works.
+const PROOF: &str = "fieldtape-was-here";
+
 /// An archive in any store that speaks S3. A clone is another handle to the same.
 #[derive(Clone)]
 pub struct Remote {
@@ -87,6 +90,20 @@ impl Remote {
         let store = builder.build().map_err(|error| BadPlace::Transport(error.to_string()))?;
         let (bucket, prefix) = (place.bucket.into(), place.prefix.into());
         Ok(Self { store: Arc::new(store), bucket, prefix, throttle })
+    }
+
+    /// Proves that the archive takes what is put there and shows it back, with a small object of one
+    /// name that stays there.
+    pub async fn prove(&self) -> Result<(), Error> {
+        let bytes = b"Put here by fieldtape to see whether it can be read back.\n";
+        self.put_bytes(PROOF, bytes.to_vec()).await?;
+        let shown = self.confirm(PROOF, &Fingerprint::of(bytes), None, Look::Through).await?;
+        let why = match shown {
+            Shown::Confirmed { .. } => return Ok(()),
+            Shown::Differs { why } => why,
+            Shown::Missing => "it is not there".to_owned(),
+        };
+        Err(Error::NotShown { key: PROOF.to_owned(), why })
     }
 
     /// Puts bytes there. That it said yes proves nothing: see [`Remote::confirm`].

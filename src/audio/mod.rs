@@ -7,12 +7,14 @@
 //! Not here: paths, files being written (vault), tokio, and when a sample was spoken (capture).
 
 pub mod alaw;
+mod follow;
 mod resample;
 pub mod ulaw;
 mod wav;
 mod wav_reader;
 
-pub use resample::{RATE_HZ_MAX, RATE_HZ_MIN, RateError, Resampler, Upsampler};
+pub use follow::{FOLLOWED_CHUNK, Follower, SPEED_SPAN};
+pub use resample::{Downsampler, RATE_HZ_MAX, RATE_HZ_MIN, RateError, Resampler, Upsampler};
 pub use wav::{WAV_DATA_BYTES_MAX, WAV_HEADER_BYTES, wav_header};
 pub use wav_reader::{CHANNELS_MAX, WavError, WavReader};
 

@@ -16,11 +16,11 @@ pub const RATE_HZ_MAX: u32 = 192_000;
 
 /// The filter's length in samples of the lower rate. With this window it is flat to 0.85 of the
 /// band (3.4 kHz of a telephone's 4) and silent beyond the band's edge, and it looks 8 ms ahead.
-const FILTER_LEN: usize = 128;
+pub(super) const FILTER_LEN: usize = 128;
 
 /// Steps between two samples for rates that share no small fraction; cubic interpolation
 /// between that many leaves an error below 16 bits.
-const FINE_STEPS: usize = 256;
+pub(super) const FINE_STEPS: usize = 256;
 
 /// The largest fraction computed exactly: 11025 Hz to 16000 Hz is 441:640.
 const EXACT_STEPS_MAX: u32 = 640;
@@ -33,7 +33,7 @@ const CHUNKS_PER_SECOND: u32 = 50;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{rate_hz} Hz is not a rate of speech: {RATE_HZ_MIN} to {RATE_HZ_MAX} Hz are")]
 pub struct RateError {
-    rate_hz: u32,
+    pub(super) rate_hz: u32,
 }
 
 /// Doubles the rate of a telephone track, 8 kHz to 16 kHz, while it is being heard.
@@ -42,34 +42,87 @@ pub struct RateError {
 /// [`finish`](Self::finish) there are exactly twice as many, however they were pushed.
 #[derive(Debug)]
 pub struct Upsampler {
-    converter: Converter,
-    scratch: Vec<f32>,
+    pcm: Pcm,
 }
 
 impl Upsampler {
     /// Makes one that has heard nothing yet.
     pub fn new() -> Self {
-        Self { converter: Converter::new(8_000, 16_000), scratch: Vec::new() }
+        Self { pcm: Pcm::new(Converter::new(8_000, 16_000)) }
     }
 
     /// Takes any number of samples and appends what can be computed by now.
     pub fn push(&mut self, samples: &[i16], out: &mut Vec<i16>) {
-        self.scratch.clear();
-        self.converter.push(samples.iter().map(|sample| f32::from(*sample)), &mut self.scratch);
-        out.extend(self.scratch.iter().map(|sample| super::round_to_i16(*sample)));
+        self.pcm.push(samples, out);
     }
 
     /// Appends what is still inside the filter; the next push begins a new track.
     pub fn finish(&mut self, out: &mut Vec<i16>) {
-        self.scratch.clear();
-        self.converter.finish(&mut self.scratch);
-        out.extend(self.scratch.iter().map(|sample| super::round_to_i16(*sample)));
+        self.pcm.finish(out);
     }
 }
 
 impl Default for Upsampler {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Halves the rate of a track that is heard at 16 kHz, for the file at the telephone's.
+///
+/// Sample `n` that comes out stands at the same moment as sample `2n` that went in, and after
+/// [`finish`](Self::finish) there are exactly half as many, however they were pushed.
+#[derive(Debug)]
+pub struct Downsampler {
+    pcm: Pcm,
+}
+
+impl Downsampler {
+    /// Makes one that has heard nothing yet.
+    pub fn new() -> Self {
+        // rubato looks at every odd sample; one in front makes these the even ones.
+        Self { pcm: Pcm::new(Converter::behind(1, 16_000, 8_000)) }
+    }
+
+    /// Takes any number of samples and appends what can be computed by now.
+    pub fn push(&mut self, samples: &[i16], out: &mut Vec<i16>) {
+        self.pcm.push(samples, out);
+    }
+
+    /// Appends what is still inside the filter; the next push begins a new track.
+    pub fn finish(&mut self, out: &mut Vec<i16>) {
+        self.pcm.finish(out);
+    }
+}
+
+impl Default for Downsampler {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A converter of 16-bit samples.
+#[derive(Debug)]
+struct Pcm {
+    converter: Converter,
+    scratch: Vec<f32>,
+}
+
+impl Pcm {
+    fn new(converter: Converter) -> Self {
+        Self { converter, scratch: Vec::new() }
+    }
+
+    fn push(&mut self, samples: &[i16], out: &mut Vec<i16>) {
+        self.scratch.clear();
+        self.converter.push(samples.iter().map(|sample| f32::from(*sample)), &mut self.scratch);
+        out.extend(self.scratch.iter().map(|sample| super::round_to_i16(*sample)));
+    }
+
+    fn finish(&mut self, out: &mut Vec<i16>) {
+        self.scratch.clear();
+        self.converter.finish(&mut self.scratch);
+        out.extend(self.scratch.iter().map(|sample| super::round_to_i16(*sample)));
     }
 }
 
@@ -116,6 +169,8 @@ struct Converter {
     filter: Async<f32>,
     /// What awaits a whole chunk.
     pending: Vec<f32>,
+    /// So many samples of silence go in before the first one.
+    silence: usize,
     produced: Vec<f32>,
     /// Output samples still to drop because they lie before the first input sample.
     lead: usize,
@@ -131,8 +186,12 @@ impl std::fmt::Debug for Converter {
 }
 
 impl Converter {
-    #[expect(clippy::expect_used, reason = "rates were checked: none is zero or absurd")]
     fn new(from_hz: u32, to_hz: u32) -> Self {
+        Self::behind(0, from_hz, to_hz)
+    }
+
+    #[expect(clippy::expect_used, reason = "rates were checked: none is zero or absurd")]
+    fn behind(silence: usize, from_hz: u32, to_hz: u32) -> Self {
         let ratio = f64::from(to_hz) / f64::from(from_hz);
         let (steps, interpolation) = match to_hz / gcd(from_hz, to_hz) {
             exact @ 1..=EXACT_STEPS_MAX => (exact as usize, SincInterpolationType::Nearest),
@@ -145,11 +204,14 @@ impl Converter {
         let chunk = (from_hz / CHUNKS_PER_SECOND) as usize;
         let filter = Async::new_sinc(ratio, 1.0, &filter_shape, chunk, 1, FixedAsync::Input)
             .expect("a finite ratio above zero and a chunk of at least 160");
-        let lead = lead(ratio, len, steps);
+        let lead = lead(ratio, len, steps, silence);
+        let mut pending = Vec::with_capacity(chunk);
+        pending.resize(silence, 0.0);
         Self {
             from_hz,
             to_hz,
-            pending: Vec::with_capacity(chunk),
+            pending,
+            silence,
             produced: vec![0.0; filter.output_frames_max()],
             filter,
             lead,
@@ -182,6 +244,7 @@ impl Converter {
         out.truncate(spoken + usize::try_from(due - given_before).unwrap_or(usize::MAX));
         self.filter.reset();
         self.pending.clear();
+        self.pending.resize(self.silence, 0.0);
         (self.lead, self.taken, self.given) = (self.lead_at_start, 0, 0);
     }
 
@@ -211,8 +274,8 @@ impl Converter {
 /// 16 kHz it is exact; else it is at most half an output sample (31 us) off.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
 #[expect(clippy::cast_precision_loss, reason = "a filter is a few thousand samples long")]
-fn lead(ratio: f64, len: usize, steps: usize) -> usize {
-    (ratio * (len as f64 / 2.0 - 1.0 / steps as f64) - 1.0).round() as usize
+fn lead(ratio: f64, len: usize, steps: usize, silence: usize) -> usize {
+    (ratio * (len as f64 / 2.0 - 1.0 / steps as f64 + silence as f64) - 1.0).round() as usize
 }
 
 fn gcd(a: u32, b: u32) -> u32 {

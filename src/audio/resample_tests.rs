@@ -195,3 +195,18 @@ proptest! {
         prop_assert_eq!(out.len(), due);
     }
 }
+
+#[test]
+fn a_halved_track_keeps_every_second_moment_and_is_half_as_long() {
+    for tone_hz in [300.0, 1000.0, 3000.0] {
+        let input: Vec<i16> =
+            tone(16_000, tone_hz, 16_000.0, 16_001).iter().map(|s| *s as i16).collect();
+        let (mut halves, mut out) = (Downsampler::new(), Vec::new());
+        input.chunks(777).for_each(|piece| halves.push(piece, &mut out));
+        halves.finish(&mut out);
+        assert_eq!(out.len(), 8001, "half a sample counts whole");
+        let ideal = tone(8000, tone_hz, 16_000.0, 8000);
+        let worst = (1000..7000).map(|n| (f32::from(out[n]) - ideal[n]).abs()).fold(0.0, f32::max);
+        assert!(worst < 16.0, "{tone_hz} Hz is off by {worst} of 16000");
+    }
+}

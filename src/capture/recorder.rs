@@ -1,7 +1,6 @@
 //! All calls in progress.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,9 +9,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::call::{Message, OngoingCall};
+use super::desk::{Desk, Sitting};
+use super::fit::AgentSound;
+use super::live::{LiveCall, Shown};
 use super::session::Frame;
 use crate::clock::SharedClock;
-use crate::domain::{CallSid, PartyMap, RateHz, Samples8k, StreamSid};
+use crate::domain::{CallSid, PartyMap, RateHz, StreamSid, TrackSource};
 use crate::pipeline::Due;
 use crate::store::{NewCall, Store};
 use crate::vault::Vault;
@@ -32,12 +34,10 @@ pub struct Options {
     pub clock: SharedClock,
     /// Rung when a call's sound is complete.
     pub due: Due,
-    /// The rates of the files.
-    pub rates: Vec<RateHz>,
-    /// Calls heard at once.
-    pub calls_max: usize,
-    /// Which boot this is.
-    pub boot_id: String,
+    /// What calls go by until they are told otherwise.
+    pub limits: Limits,
+    /// Where the agent is heard beside Twilio's stream; none hears it there only.
+    pub agent: Option<TrackSource>,
     /// Who waits for the calls' tasks.
     pub tasks: TaskTracker,
     /// Cancelled when the program stops; every call is sealed then.
@@ -48,14 +48,25 @@ pub struct Options {
 #[derive(Clone)]
 pub struct Recorder {
     options: Arc<Options>,
+    limits: Arc<Mutex<Limits>>,
     calls: Arc<Mutex<HashMap<CallSid, Entry>>>,
+    desk: Desk,
     numbers: Arc<AtomicU64>,
+}
+
+/// What calls that begin from now on go by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The rates of their files.
+    pub rates: Vec<RateHz>,
+    /// Calls heard at once.
+    pub calls_max: usize,
 }
 
 struct Entry {
     number: u64,
     mailbox: mpsc::Sender<Message>,
-    shown: Arc<Mutex<Vec<LiveTrack>>>,
+    shown: Shown,
 }
 
 /// A stream that asks to be recorded.
@@ -83,28 +94,6 @@ pub enum Refused {
     /// The machine has no thread left for it.
     #[error("no thread could be started for the call")]
     NoThread,
-}
-
-/// A file under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveTrack {
-    /// Whose voice.
-    pub party: crate::domain::Party,
-    /// Where it is while it grows; its samples begin after the header.
-    pub part_path: PathBuf,
-    /// Its rate.
-    pub rate: RateHz,
-    /// Where its first sample lies on the call's timeline.
-    pub origin: Samples8k,
-}
-
-/// A call in progress.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LiveCall {
-    /// Its name.
-    pub call_sid: CallSid,
-    /// Its files under way, at the widest rate kept.
-    pub tracks: Vec<LiveTrack>,
 }
 
 /// The way of one stream's frames to their call.
@@ -140,8 +129,10 @@ impl Recorder {
     /// Makes a recorder without calls.
     pub fn new(options: Options) -> Self {
         Self {
+            limits: Arc::new(Mutex::new(options.limits.clone())),
             options: Arc::new(options),
             calls: Arc::default(),
+            desk: Desk::default(),
             numbers: Arc::new(AtomicU64::new(1)),
         }
     }
@@ -170,14 +161,17 @@ impl Recorder {
         if self.options.stop.is_cancelled() {
             return Err(Refused::Stopping);
         }
+        let Limits { rates, calls_max } = self.limits().clone();
         let mut calls = self.calls();
-        if calls.len() >= self.options.calls_max {
+        if calls.len() >= calls_max {
             return Err(Refused::Full);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (mailbox, inbox) = mpsc::channel(MAILBOX_MAX);
-        let shown = Arc::new(Mutex::new(Vec::new()));
-        let call = OngoingCall::new(Arc::clone(&self.options), call_sid.clone(), Arc::clone(&shown))
+        let shown = Shown::default();
+        let agent = self.sit_down(number, call_sid, &mailbox);
+        let call = (Arc::clone(&self.options), call_sid.clone(), shown.clone());
+        let call = OngoingCall::new(call, rates, agent)
             .map_err(|error| {
                 tracing::error!(call.sid = %call_sid, error = %error, "{call_sid} is not recorded here: no thread could be started");
                 Refused::NoThread
@@ -193,6 +187,36 @@ impl Recorder {
         });
         calls.insert(call_sid.clone(), Entry { number, mailbox: mailbox.clone(), shown });
         Ok(mailbox)
+    }
+
+    /// Gives the agent's own microphone to a call, if there is one and no other call has it.
+    fn sit_down(
+        &self,
+        number: u64,
+        call_sid: &CallSid,
+        mailbox: &mpsc::Sender<Message>,
+    ) -> Option<(TrackSource, Sitting)> {
+        let source = self.options.agent?;
+        match self.desk.take(number, call_sid, mailbox.clone()) {
+            Ok(sitting) => Some((source, sitting)),
+            Err(other) => {
+                tracing::warn!(
+                    event = "microphone.taken", call.sid = %call_sid,
+                    "the {source} is with {other}: the agent of {call_sid} is heard through Twilio only"
+                );
+                None
+            }
+        }
+    }
+
+    /// Says whether a call is there to hear the agent's own microphone.
+    pub fn hears_agent(&self) -> bool {
+        self.desk.is_taken()
+    }
+
+    /// Takes what the agent's own microphone hears, for the call that has it. It never waits.
+    pub fn hear_agent(&self, sound: AgentSound) {
+        self.desk.hear(sound);
     }
 
     /// Says that Twilio says that the call is over. True if it was live here.
@@ -213,7 +237,12 @@ impl Recorder {
 
     /// Says whether one more call may be heard.
     pub fn has_room(&self) -> bool {
-        !self.options.stop.is_cancelled() && self.calls().len() < self.options.calls_max
+        !self.options.stop.is_cancelled() && self.calls().len() < self.limits().calls_max
+    }
+
+    /// Changes what calls go by that begin from now on; those in progress go on as they began.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits() = limits;
     }
 
     /// Counts the calls in progress.
@@ -228,11 +257,15 @@ impl Recorder {
             .iter()
             .map(|(call_sid, entry)| LiveCall {
                 call_sid: call_sid.clone(),
-                tracks: entry.shown.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                tracks: entry.shown.tracks(),
             })
             .collect();
         live.sort_by(|a, b| a.call_sid.cmp(&b.call_sid));
         live
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn calls(&self) -> MutexGuard<'_, HashMap<CallSid, Entry>> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::files::{self, Content};
 use super::manifest::{Entry, Manifest};
-use super::{CareError, LEDGER, Progress};
+use super::{CareError, LEDGER, Progress, trace};
 use crate::domain::UnixMillis;
 use crate::store::{self, Inventory, KeptFile};
 use crate::vault::RelPath;
@@ -76,6 +76,7 @@ pub fn back_up(
     saved.size_bytes += entries.iter().map(|entry| entry.size_bytes).sum::<u64>();
     Manifest::new(made_at.get(), ledger, entries).write(to)?;
     forget_old_ledgers(to)?;
+    trace::leave(data_dir, made_at);
     Ok(saved)
 }
 

@@ -2,16 +2,21 @@
 //!
 //! Invariants: a backup is what its manifest says, and the manifest is written last; a good file
 //! in it is never replaced by a damaged one; nothing that is there is overwritten by a restore;
-//! a look changes nothing.
+//! a look changes nothing; what is packed for a helper has no secret, no whole number and no word
+//! that was spoken in it.
 //!
 //! Not here: taking in what a crash left (capture), and fetching anew what Twilio still has
 //! (cloud).
 
+mod asked;
 mod backup;
+mod bundle;
 mod files;
 mod look;
 mod manifest;
 mod restore;
+mod scrub;
+mod trace;
 
 #[cfg(test)]
 mod tests;
@@ -21,9 +26,13 @@ use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 
+pub use asked::said;
 pub use backup::{Saved, back_up};
+pub use bundle::Bundle;
 pub use look::{Depth, Fault, Found, look};
 pub use restore::{Restored, drill, restore};
+pub use scrub::Scrub;
+pub use trace::last_backup;
 
 /// The ledger's name in a data folder.
 pub const LEDGER: &str = "fieldtape.db";

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::files::{self, Content};
 use super::manifest::{Entry, Manifest};
-use super::{CareError, LEDGER, Progress};
+use super::{CareError, LEDGER, Progress, trace};
 use crate::domain::UnixMillis;
 use crate::store;
 
@@ -38,7 +38,7 @@ pub fn restore(
         return Err(CareError::Exists { path: ledger });
     }
     files::make_folder(data_dir)?;
-    walk(backup, progress, |entry| {
+    let restored = walk(backup, progress, |entry| {
         let is_ledger = !entry.path.contains('/');
         let from = backup.join(&entry.path);
         let to = data_dir.join(if is_ledger { LEDGER } else { entry.path.as_str() });
@@ -52,7 +52,9 @@ pub fn restore(
         let coming = files::copy(&from, &to)?;
         // A file that is not what it should be is not given a name that says so.
         if entry.is(&coming.content) { coming.keep() } else { Ok(coming.content.clone()) }
-    })
+    })?;
+    trace::leave(data_dir, restored.made_at);
+    Ok(restored)
 }
 
 /// Does something with each file of a backup, the ledger last, and compares what comes of it with

@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{ManualClock, SharedClock};
 use crate::domain::*;
 use crate::store::*;
-use crate::vault::{self, PartNo, TrackName, Vault};
+use crate::vault::{self, PartNo, TrackName, Vault, VoiceCopy};
 
 const NOW: UnixMillis = UnixMillis::new(1_790_000_000_000);
 
@@ -35,7 +35,12 @@ impl Box {
         let store = Store::open(&root.path().join(LEDGER)).unwrap();
         let folder = vault.folder(&sid(), NOW).unwrap();
         let track = |party| {
-            let name = TrackName { part_no: PartNo::FIRST, party, rate: RateHz::Hz8000 };
+            let name = TrackName {
+                part_no: PartNo::FIRST,
+                party,
+                copy: VoiceCopy::First,
+                rate: RateHz::Hz8000,
+            };
             let mut track = vault.open_track(&folder, name).unwrap();
             track.append(&[1, 2, 3, 4]).unwrap();
             track.seal().unwrap()
@@ -50,6 +55,7 @@ impl Box {
             to_number: String::new(),
             call_status: "completed".to_owned(),
             at: NOW,
+            boot: None,
             clock_synced: true,
             live_copy: true,
         };
@@ -72,6 +78,7 @@ impl Box {
             gaps: vec![],
             reason: EndReason::Completed,
             ended_at: NOW,
+            ended_boot: None,
             at: NOW,
             trouble: None,
         };
@@ -113,18 +120,25 @@ async fn what_is_restored_is_what_was_saved_while_the_ledger_was_in_use() {
     let house = Box::with_a_call().await;
     let (to, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let part = house.vault.folder(&sid(), NOW).unwrap();
-    let name =
-        TrackName { part_no: PartNo::FIRST.next(), party: Party::Agent, rate: RateHz::Hz8000 };
+    let name = TrackName {
+        part_no: PartNo::FIRST.next(),
+        party: Party::Agent,
+        copy: VoiceCopy::First,
+        rate: RateHz::Hz8000,
+    };
     let mut live = house.vault.open_track(&part, name).unwrap();
     live.append(&[5, 6]).unwrap();
+    assert_eq!(last_backup(house.path()), None);
     let saved = house.back_up(to.path());
     assert_eq!((saved.files, saved.copied, saved.damaged.len()), (4, 4, 0));
+    assert_eq!(last_backup(house.path()), Some(NOW), "when it was made is known here");
     let again = house.back_up(to.path());
     assert_eq!((again.files, again.copied), (4, 2), "the ledger, and what is still growing");
     assert_eq!(drill(to.path(), &mut quiet).unwrap().files, 4);
     let data = new.path().join("data");
     let restored = restore(to.path(), &data, &mut quiet).unwrap();
     assert_eq!((restored.files, restored.damaged.len(), restored.made_at), (4, 0, NOW));
+    assert_eq!(last_backup(&data), Some(NOW));
     for track in &house.tracks {
         let (here, there) = (house.path().join(track), data.join(track));
         assert_eq!(fs::read(here).unwrap(), fs::read(there).unwrap());

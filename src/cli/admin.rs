@@ -1,5 +1,6 @@
 //! The command line's way to the running appliance: its API, over the admin socket.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -26,7 +27,12 @@ pub(super) struct Appliance {
 impl Appliance {
     /// Takes the socket's place from the configuration.
     pub(super) fn new(context: &Context) -> Result<Self, Failure> {
-        let socket = context.config()?.server.admin_socket;
+        Self::at(&context.config()?.server.admin_socket)
+    }
+
+    /// Takes the socket.
+    pub(super) fn at(socket: &Path) -> Result<Self, Failure> {
+        let socket = socket.to_owned();
         let client = reqwest::Client::builder()
             .unix_socket(socket.clone())
             .timeout(PATIENCE)

@@ -10,6 +10,12 @@ const BYTES: &str = "{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta
 /// How a bar of a recording's seconds looks.
 const SECONDS: &str = "{msg} {wide_bar} {percent} % of {prefix}, {eta} left";
 
+/// How a needle looks.
+const LEVEL: &str = "{wide_bar} {msg}";
+
+/// What a needle shows, in dB below full scale.
+const LEVEL_DB: f32 = 60.0;
+
 /// A bar on standard error, if that is a terminal. It is gone when this is dropped.
 pub(super) struct Bar {
     bar: ProgressBar,
@@ -26,6 +32,24 @@ impl Bar {
         let bar = Self::new(what, 1, SECONDS);
         bar.bar.set_prefix("…");
         bar
+    }
+
+    /// Begins a needle.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "60")]
+    pub(super) fn level() -> Self {
+        Self::new("", LEVEL_DB as u64, LEVEL)
+    }
+
+    /// Moves the needle.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to 60")]
+    pub(super) fn level_is(&self, dbfs: f32, text: &str) {
+        self.bar.set_position((LEVEL_DB + dbfs).clamp(0.0, LEVEL_DB) as u64);
+        self.bar.set_message(text.to_owned());
+    }
+
+    /// Says whether there is nobody to see it.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.bar.is_hidden()
     }
 
     fn new(what: &str, total: u64, look: &str) -> Self {
@@ -74,8 +98,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_looks_can_be_drawn() {
-        for look in [BYTES, SECONDS] {
+    fn every_look_can_be_drawn() {
+        for look in [BYTES, SECONDS, LEVEL] {
             assert!(ProgressStyle::with_template(look).is_ok(), "{look}");
         }
     }

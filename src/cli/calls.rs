@@ -149,7 +149,7 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         }
     }
     for track in call["tracks"].as_array().into_iter().flatten() {
-        let from = if track["source"] == "cloud" { ", Twilio's copy" } else { "" };
+        let from = copy_of(&call, track);
         let name = format!("{} {} Hz{from}", text(track, "party"), track["rate_hz"]);
         let count = |key: &str| track[key].as_array().map_or(0, Vec::len);
         let (gaps, filled) = (count("gaps"), count("filled"));
@@ -230,6 +230,20 @@ async fn wait_for_transcript(appliance: &Appliance, path: &str) -> Result<(), Fa
             }
             _ => tokio::time::sleep(LOOK_EVERY).await,
         }
+    }
+}
+
+/// Says which copy of a party's voice a file is, where that is not plain.
+fn copy_of(call: &Value, track: &Value) -> &'static str {
+    let is_beside =
+        |other: &Value| other["party"] == track["party"] && other["source"] == "microphone";
+    match track["source"].as_str() {
+        Some("cloud") => ", Twilio's copy",
+        Some("microphone") => ", microphone",
+        _ if call["tracks"].as_array().is_some_and(|all| all.iter().any(is_beside)) => {
+            ", Twilio's line"
+        }
+        _ => "",
     }
 }
 

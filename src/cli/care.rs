@@ -145,9 +145,10 @@ async fn repair(config: &Config, found: &Found) -> Result<(), Failure> {
             fetch_anew((&store, &vault), &clock, sid, fault).await?;
         }
     }
-    let open = salvage_open_calls(&store, &vault, &clock).await;
+    let agent = config.recording.agent_source.beside();
+    let open = salvage_open_calls(&store, &vault, &clock, agent).await;
     let open = open.map_err(|error| failed(error.to_string()))?;
-    let strays = salvage_strays(&store, &vault, &clock).await;
+    let strays = salvage_strays(&store, &vault, &clock, agent).await;
     let strays = strays.map_err(|error| failed(error.to_string()))?;
     let (calls, tracks) = (open.calls + strays.calls, open.tracks + strays.tracks);
     if calls > 0 {

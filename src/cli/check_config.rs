@@ -8,6 +8,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     for warning in &config.warnings {
         output::error(&warning.to_string());
     }
+    config.check_files().map_err(|problems| Failure::Config(problems.to_string()))?;
     let from = config
         .file
         .as_ref()

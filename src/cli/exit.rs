@@ -24,6 +24,13 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Returns what went wrong, in words.
+    pub(super) fn text(&self) -> &str {
+        let (Self::Usage(text) | Self::Config(text) | Self::Unreachable(text) | Self::Failed(text)) =
+            self;
+        text
+    }
+
     /// Tells the person, and returns the exit code.
     pub(super) fn tell(self) -> ExitCode {
         let (text, code) = match self {

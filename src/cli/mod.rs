@@ -6,11 +6,13 @@
 //! Not here: what a command does beyond reading its arguments and printing its answer.
 
 mod admin;
+mod audio;
 mod bar;
 mod calls;
 mod care;
 mod check_config;
 mod contacts;
+mod doctor;
 mod exit;
 mod export;
 mod generate;
@@ -21,19 +23,25 @@ mod queue;
 mod retry;
 mod run;
 mod search;
+mod setup;
 mod simulate;
 mod speech;
 mod status;
+mod support_bundle;
 mod transcribe;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::config::{Config, Environment, Lookup as _, Sources};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Config, Environment, Lookup, Sources};
 use crate::telemetry;
 use exit::Failure;
+
+/// Where systemd puts the unit's credentials while it runs.
+const UNIT_CREDENTIALS: &str = "/run/credentials/fieldtape.service";
 
 /// Records a field office's Twilio calls on its own box, transcribes them there, and loses nothing.
 #[derive(Debug, Parser)]
@@ -43,7 +51,8 @@ struct Cli {
     #[arg(short, long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// What is logged, as tracing filters [default: $`FIELDTAPE_LOG`, else info]
+    /// What is logged, as tracing filters [default: $`FIELDTAPE_LOG`, else info
+    /// for run and warn for the rest]
     #[arg(long, global = true, value_name = "FILTER")]
     log: Option<String>,
 
@@ -66,7 +75,9 @@ enum LogFormat {
 enum Command {
     /// Run the appliance
     Run,
-    /// Transcribe one WAV file, offline, without the appliance
+    /// Set this box up, question by question
+    Setup(setup::Args),
+    /// Transcribe WAV files, offline, without the appliance
     Transcribe(transcribe::Args),
     /// Play a stereo WAV into a running appliance as Twilio does
     Simulate(simulate::Args),
@@ -102,8 +113,15 @@ enum Command {
     /// List, fetch and measure speech models
     #[command(subcommand)]
     Model(model::Args),
+    /// List microphones, or show what one hears
+    #[command(subcommand)]
+    Audio(audio::Args),
     /// Check the configuration and say everything that is wrong with it
     CheckConfig,
+    /// Look at everything that can be looked at, and say what to do about it
+    Doctor(doctor::Args),
+    /// Pack what a helper needs to know into one file, without secrets, numbers and words
+    SupportBundle(support_bundle::Args),
     /// Print a completion script
     Completions(generate::CompletionsArgs),
     /// Write the manual pages into a folder
@@ -125,7 +143,24 @@ impl Context {
 }
 
 fn load(file: Option<PathBuf>) -> Result<Config, crate::config::Problems> {
-    Config::load(&Sources { file, environment: &Environment })
+    Config::load(&Sources { file, environment: &Surroundings })
+}
+
+/// The environment, and for root on an installed box what systemd has given to the unit: the same
+/// command then sees the same secrets as the appliance.
+struct Surroundings;
+
+impl Lookup for Surroundings {
+    fn get(&self, name: &str) -> Option<String> {
+        let unit = || Path::new(UNIT_CREDENTIALS).is_dir().then(|| UNIT_CREDENTIALS.to_owned());
+        Environment
+            .get(name)
+            .or_else(|| if name == "CREDENTIALS_DIRECTORY" { unit() } else { None })
+    }
+
+    fn beginning_with(&self, prefix: &str) -> Vec<(String, String)> {
+        Environment.beginning_with(prefix)
+    }
 }
 
 /// Runs the program.
@@ -160,7 +195,12 @@ pub fn main() -> ExitCode {
 }
 
 fn set_log(cli: &Cli) -> Result<(), Failure> {
-    let quiet = !matches!(cli.command, Command::Run);
+    let usual = match cli.command {
+        Command::Run => "info",
+        // What becomes of the microphone is the answer.
+        Command::Audio(_) => "off",
+        _ => "warn",
+    };
     let filter = cli.log.clone().or_else(|| Environment.get("FIELDTAPE_LOG"));
     let options = telemetry::Options {
         format: match cli.log_format {
@@ -168,7 +208,8 @@ fn set_log(cli: &Cli) -> Result<(), Failure> {
             LogFormat::Text => telemetry::Format::Text,
             LogFormat::Json => telemetry::Format::Json,
         },
-        filter: filter.unwrap_or_else(|| if quiet { "warn" } else { "info" }.to_owned()),
+        filter: filter.unwrap_or_else(|| usual.to_owned()),
+        since_boot: || SystemClock.since_boot(),
     };
     telemetry::init(&options).map_err(|error| Failure::Usage(error.to_string()))
 }
@@ -177,6 +218,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let context = Context { config: cli.config };
     match cli.command {
         Command::Run => run::run(&context),
+        Command::Setup(args) => setup::run(&context, args),
         Command::Transcribe(args) => transcribe::run(&context, args),
         Command::Simulate(args) => simulate::run(&context, args),
         Command::Status(args) => status::run(&context, &args),
@@ -192,7 +234,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::User(args) => people::user(&context, args),
         Command::Token(args) => people::token(&context, args),
         Command::Model(args) => model::run(&context, args),
+        Command::Audio(args) => audio::run(&context, args),
         Command::CheckConfig => check_config::run(&context),
+        Command::Doctor(args) => doctor::run(&context, &args),
+        Command::SupportBundle(args) => support_bundle::run(&context, &args),
         Command::Completions(args) => generate::completions(&args),
         Command::Man(args) => generate::man(&args),
         Command::SpeechWorker => Ok(()),

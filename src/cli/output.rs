@@ -7,10 +7,15 @@ use super::exit::Failure;
 
 /// Prints an answer.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
+    is_read(text).map(|_| ())
+}
+
+/// Prints a piece of an answer without end; says whether anybody still reads it.
+pub(super) fn is_read(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::Failed(format!("the answer cannot be written: {error}"))),
     }
 }

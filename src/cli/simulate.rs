@@ -17,7 +17,7 @@ use super::{Context, block_on, output};
 use crate::audio::{Resampler, WavReader, pcm16, ulaw};
 use crate::clock::SystemClock;
 use crate::domain::{AccountSid, CallSid, Origin, RateHz};
-use crate::simulate::{Ending, Faults, Options, Report, Sound, fresh_call_sid, run as play};
+use crate::simulate::{Ending, Faults, Options, Report, Roots, Sound, fresh_call_sid, run as play};
 
 /// The account of a configuration that has none: any will do for the appliance that shares it.
 const NO_ACCOUNT: &str = "AC00000000000000000000000000000000";
@@ -32,6 +32,10 @@ pub(super) struct Args {
     /// Where the appliance's Twilio listener is [default: the configuration's `twilio_listen`]
     #[arg(long, value_name = "URL")]
     to: Option<Url>,
+    /// Believe the certificates of this authority instead of those that the machine knows; over https
+    /// the appliance must prove the name in `public_url`, wherever it is
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The call's name [default: a fresh one]
     #[arg(long, value_name = "S")]
     call_sid: Option<CallSid>,
@@ -81,9 +85,10 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Failure::Config("twilio.auth_token is not set: webhooks cannot be signed".to_owned())
     })?;
     let usage = |error: String| Failure::Usage(error);
+    let scheme = if config.server.twilio_tls.is_some() { "https" } else { "http" };
     let target = match args.to.clone() {
         Some(url) => url,
-        None => Url::parse(&format!("http://{}", config.server.twilio_listen))
+        None => Url::parse(&format!("{scheme}://{}", config.server.twilio_listen))
             .map_err(|error| usage(error.to_string()))?,
     };
     let public_url = config.server.public_url.clone().ok_or_else(|| {
@@ -98,6 +103,7 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let faults = faults(&args)?;
     let mut options = Options {
         target,
+        roots: args.ca.as_deref().map(roots).transpose()?,
         public_url,
         auth_token,
         account_sid,
@@ -118,6 +124,13 @@ pub(super) fn run(context: &Context, args: Args) -> Result<(), Failure> {
             None => Ok(()),
         }
     })
+}
+
+fn roots(file: &Path) -> Result<Roots, Failure> {
+    let usage =
+        |error: &dyn std::fmt::Display| Failure::Usage(format!("{}: {error}", file.display()));
+    let pem = std::fs::read(file).map_err(|error| usage(&error))?;
+    Roots::parse(&pem).map_err(|error| usage(&error))
 }
 
 /// Plays the call; Ctrl-C hangs it up as a caller would.

@@ -1,16 +1,61 @@
-//! What time it is, and how sure we are.
+//! What time it is, how sure we are, and how other clocks run against ours.
 //!
 //! Invariant: nobody else in the house reads the machine's clocks, so a test can set them all.
 //! Not here: what a moment means to a call.
 
+mod drift;
+mod synchronised;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 
+pub use drift::{Drift, Line};
+pub use synchronised::Synchronised;
+
 use crate::domain::UnixMillis;
+
+/// A moment by the clock that never jumps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootMoment {
+    /// Which boot; none where the machine does not say.
+    pub boot_id: Option<String>,
+    /// How long after it, suspend included.
+    pub since_boot: Duration,
+}
+
+impl BootMoment {
+    /// Returns the time since `earlier`, if that was in the same boot.
+    pub fn since(&self, earlier: &Self) -> Option<Duration> {
+        let same = self.boot_id.is_some() && self.boot_id == earlier.boot_id;
+        same.then(|| self.since_boot.saturating_sub(earlier.since_boot))
+    }
+}
+
+/// What both clocks show at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The wall clock, right or wrong.
+    pub at: UnixMillis,
+    /// The one that never jumps.
+    pub boot: BootMoment,
+    /// Whether the wall clock is known to be right.
+    pub synchronised: bool,
+}
+
+impl Reading {
+    /// Returns when, by the wall clock as it stands now, something was that was `since_boot` after
+    /// this boot.
+    pub fn wall(&self, since_boot: Duration) -> UnixMillis {
+        match self.boot.since_boot.checked_sub(since_boot) {
+            Some(ago) => self.at.minus(ago),
+            None => self.at.plus(since_boot.saturating_sub(self.boot.since_boot)),
+        }
+    }
+}
 
 /// A source of time.
 pub trait Clock: Send + Sync + 'static {
@@ -22,6 +67,20 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Says whether the wall clock is known to be synchronised with the world's.
     fn synchronised(&self) -> bool;
+
+    /// Names this boot, so that a time since boot can be compared with another; none where the
+    /// machine does not say.
+    fn boot_id(&self) -> Option<String>;
+
+    /// Returns the moment by the clock that never jumps.
+    fn boot(&self) -> BootMoment {
+        BootMoment { boot_id: self.boot_id(), since_boot: self.since_boot() }
+    }
+
+    /// Returns what both clocks show.
+    fn reading(&self) -> Reading {
+        Reading { at: self.now(), boot: self.boot(), synchronised: self.synchronised() }
+    }
 
     /// Waits until so much time has passed by [`Clock::since_boot`]; dropping it stops waiting.
     fn sleep(&self, duration: Duration) -> Sleep<'_>;
@@ -39,8 +98,13 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-        UnixMillis::new(now.tv_sec * 1000 + now.tv_nsec / 1_000_000)
+        let ms = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+        let now = SystemTime::now();
+        UnixMillis::new(match now.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => ms(since),
+            Err(before) => -ms(before.duration()),
+        })
     }
 
     fn since_boot(&self) -> Duration {
@@ -52,24 +116,17 @@ impl Clock for SystemClock {
     }
 
     fn synchronised(&self) -> bool {
-        kernel_clock_is_synchronised()
+        matches!(synchronised::look(), Synchronised::Yes)
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned())
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {
         Box::pin(tokio::time::sleep(duration))
     }
-}
-
-/// Asks the kernel by `adjtimex(2)`, which every time daemon (timesyncd, chrony, ntpd) keeps true.
-#[expect(unsafe_code, reason = "no safe wrapper of adjtimex exists in a crate we carry")]
-fn kernel_clock_is_synchronised() -> bool {
-    // SAFETY: `timex` is plain data for which all zeros is valid, and with `modes` zero the call
-    // only writes into the struct it is given.
-    let state = unsafe {
-        let mut timex: libc::timex = std::mem::zeroed();
-        libc::adjtimex(&raw mut timex)
-    };
-    state >= 0 && state != libc::TIME_ERROR
 }
 
 /// A clock that stands still until a test moves it.
@@ -78,6 +135,7 @@ pub struct ManualClock {
     now_ms: AtomicI64,
     boot_ms: AtomicI64,
     synchronised: AtomicBool,
+    boots: AtomicI64,
     moved: Notify,
 }
 
@@ -88,6 +146,7 @@ impl ManualClock {
             now_ms: AtomicI64::new(now.get()),
             boot_ms: AtomicI64::new(3_600_000),
             synchronised: AtomicBool::new(true),
+            boots: AtomicI64::new(1),
             moved: Notify::new(),
         }
     }
@@ -98,6 +157,12 @@ impl ManualClock {
         self.now_ms.fetch_add(by_ms, Ordering::SeqCst);
         self.boot_ms.fetch_add(by_ms, Ordering::SeqCst);
         self.moved.notify_waiters();
+    }
+
+    /// Boots anew: the clock that never jumps begins again.
+    pub fn reboot(&self) {
+        self.boots.fetch_add(1, Ordering::SeqCst);
+        self.boot_ms.store(0, Ordering::SeqCst);
     }
 
     /// Moves the wall clock alone, as a time daemon or a person would.
@@ -118,6 +183,10 @@ impl Clock for ManualClock {
 
     fn synchronised(&self) -> bool {
         self.synchronised.load(Ordering::SeqCst)
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        Some(format!("boot-{}", self.boots.load(Ordering::SeqCst)))
     }
 
     fn sleep(&self, duration: Duration) -> Sleep<'_> {

@@ -221,6 +221,10 @@ impl FetchWork {
             Err(RestError::NotFound) if is_recent(row, began_at, now) => {
                 Failure::NotYet(format!("Twilio does not have {sid} yet"))
             }
+            // It may be a minute old: by such a clock nothing is given up.
+            Err(RestError::NotFound) if !clock.synchronised() => Failure::NotYet(format!(
+                "Twilio does not have {sid}, and how old it is cannot be said before the clock is synchronised"
+            )),
             Err(RestError::NotFound) => match store.recording_gone(sid.clone(), now).await {
                 Ok(()) => gone(
                     "is not there: deleted before it could be fetched, or in another account or region",

@@ -22,6 +22,9 @@ pub struct StreamPart {
     pub samples: u64,
     /// Where it is.
     pub path: RelPath,
+    /// Whether it is from the party's own microphone: Twilio's copy has nothing for it, but it ends
+    /// with the others.
+    pub is_own: bool,
 }
 
 impl StreamPart {

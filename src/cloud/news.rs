@@ -33,11 +33,13 @@ pub(super) fn call(resource: &CallResource, at: UnixMillis) -> StatusUpdate {
             to_number: resource.to.clone(),
             call_status: resource.status.as_str().to_owned(),
             at: began_at,
+            boot: None,
             clock_synced: true,
             live_copy: true,
         },
         end: resource.status.end_reason(),
         ended_at: resource.end_time,
         duration_s: resource.duration_s.and_then(|seconds| u32::try_from(seconds).ok()),
+        now: at,
     }
 }

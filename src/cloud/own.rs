@@ -55,7 +55,10 @@ struct Job {
     vault: Vault,
     detail: CallDetail,
     rates: Vec<RateHz>,
+    /// What Twilio's stream brought.
     parts: Vec<StreamPart>,
+    /// That and what the parties' own microphones heard.
+    all_parts: Vec<StreamPart>,
     gaps: Vec<Gap>,
 }
 
@@ -84,13 +87,14 @@ impl SplitWork {
 
 impl Job {
     fn new(vault: Vault, detail: CallDetail, rates: Vec<RateHz>) -> Result<Self, BadPath> {
-        let heard = detail.tracks.iter().filter(|track| track.source == TrackSource::Stream);
-        let parts = heard.map(part).collect::<Result<_, _>>()?;
+        let heard = detail.tracks.iter().filter(|track| track.source != TrackSource::Cloud);
+        let all_parts: Vec<StreamPart> = heard.map(part).collect::<Result<_, _>>()?;
+        let parts = all_parts.iter().filter(|part| !part.is_own).cloned().collect();
         let missed = detail.gaps.iter().filter(|gap| gap.source == TrackSource::Stream);
         let gaps = missed
             .map(|gap| Gap { party: gap.party, start: gap.start, end: gap.end, reason: gap.reason })
             .collect();
-        Ok(Self { vault, detail, rates, parts, gaps })
+        Ok(Self { vault, detail, rates, parts, all_parts, gaps })
     }
 
     fn run(mut self) -> Result<store::Split, Failure> {
@@ -187,12 +191,13 @@ impl Job {
         (parties, offset_samples): (PartyMap, i64),
         output: &mut store::Split,
     ) -> Result<(), SoundError> {
-        let order =
-            FillOrder { parts: &self.parts, gaps: &self.gaps, recording, parties, offset_samples };
+        let (parts, gaps) = (&self.all_parts, &self.gaps);
+        let order = FillOrder { parts, gaps, recording, parties, offset_samples };
         let filled = fill(&self.vault, &order)?;
         for file in &filled.files {
             let path = file.file.path();
-            if let Some(part) = self.parts.iter_mut().find(|part| part.path == *path) {
+            let parts = self.parts.iter_mut().chain(&mut self.all_parts);
+            for part in parts.filter(|part| part.path == *path) {
                 part.samples = file.file.samples();
             }
             output.rewritten.push(store::Rewritten {
@@ -228,6 +233,7 @@ fn part(track: &TrackRow) -> Result<StreamPart, BadPath> {
         origin: track.origin,
         samples: track.samples,
         path: track.path.parse()?,
+        is_own: track.source.is_own(),
     })
 }
 

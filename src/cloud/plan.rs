@@ -42,6 +42,7 @@ pub(super) fn plan<'a>(
             missing.partition(|gap| gap.reason == GapReason::Paused);
         let mut spans: Vec<_> = silent.iter().map(|gap| gap.start.get()..gap.end.get()).collect();
         spans.push(part.end()..end);
+        spans.retain(|_| !part.is_own);
         let within = covered.start.max(part.origin.get())..covered.end.min(end);
         let mut filled = merged(spans.into_iter().map(|span| common(&span, &within)).collect());
         for pause in paused {
@@ -111,7 +112,7 @@ mod tests {
         let sid = format!("CA{:032x}", 1);
         let path = format!("recordings/2026/01/01/{sid}/{party}-{origin}_{}Hz.wav", rate.get());
         let origin = Samples8k::new(origin);
-        StreamPart { party, rate, origin, samples, path: path.parse().unwrap() }
+        StreamPart { party, rate, origin, samples, path: path.parse().unwrap(), is_own: false }
     }
 
     fn gap(start: u64, end: u64, reason: GapReason) -> Gap {
@@ -144,6 +145,16 @@ mod tests {
         assert!(plan(&parts, &gaps, &(10_000..11_000)).is_empty(), "a copy of something else");
         assert!(plan(&parts, &[], &(0..11_599)).is_empty(), "the last 200 ms are not worth it");
         assert!(plan(&[], &gaps, &(0..9500)).is_empty());
+    }
+
+    #[test]
+    fn a_microphones_file_is_filled_with_nothing_and_ends_with_the_others() {
+        let line = part(Party::Agent, RateHz::Hz8000, 0, 10_000);
+        let own = StreamPart { is_own: true, ..line.clone() };
+        let parts = [own, line];
+        let gaps = [gap(1000, 1160, GapReason::Lost)];
+        let plans = plan(&parts, &gaps, &(0..15_000));
+        assert_eq!(shown(&plans), ["15000 []", "15000 [1000..1160, 10000..15000]"]);
     }
 
     #[test]

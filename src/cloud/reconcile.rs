@@ -153,7 +153,7 @@ impl Reconciler {
         found.calls += self.wanted_calls().await?;
         found.recordings += self.unsettled_recordings(since).await?;
         self.go_on_asking().await?;
-        store.settle_unheard(began_at.minus(SOUND_WITHIN), clock.now()).await?;
+        store.settle_unheard(SOUND_WITHIN, clock.reading()).await?;
         // A clock that is not sure of itself may not say how far the lists have been read.
         if clock.synchronised() {
             store.set_reconciled_until(began_at).await?;

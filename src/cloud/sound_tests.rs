@@ -19,7 +19,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::domain::{
     Direction, GapReason, Origin, Party, PartyMap, RateHz, RecordingSid, Samples8k, UnixMillis,
 };
-use crate::vault::{Expect, Folder, Options, PartNo, RelPath, TrackName, Vault};
+use crate::vault::{Expect, Folder, Options, PartNo, RelPath, TrackName, Vault, VoiceCopy};
 
 const PARTIES: PartyMap = PartyMap::new(Direction::Inbound, Origin::Number, false);
 const FRAME: usize = 160;
@@ -109,12 +109,19 @@ impl Office {
             upsampler.finish(&mut wide);
             for (rate, samples) in [(RateHz::Hz8000, narrow), (RateHz::Hz16000, &wide[..])] {
                 let part_no = PartNo::new(part_no).unwrap();
-                let name = TrackName { part_no, party: *party, rate };
+                let name = TrackName { part_no, party: *party, copy: VoiceCopy::First, rate };
                 let mut track = self.vault.open_track(&self.folder, name).unwrap();
                 track.append(samples).unwrap();
                 let path = track.seal().unwrap().path().clone();
                 let (origin, samples) = (Samples8k::new(origin), samples.len() as u64);
-                parts.push(StreamPart { party: *party, rate, origin, samples, path });
+                parts.push(StreamPart {
+                    party: *party,
+                    rate,
+                    origin,
+                    samples,
+                    path,
+                    is_own: false,
+                });
             }
         }
         parts

@@ -125,9 +125,10 @@ impl Inner {
             return true;
         }
         // What interrupted us has not ended the call.
+        let is_dated = clock.synchronised() && detail.call.clock_synced;
+        let is_old = is_dated && clock.now().since(detail.call.created_at) >= CALL_MAX;
         let may_go_on = detail.call.is_live()
-            || detail.call.end_reason == Some(EndReason::Interrupted)
-                && clock.now().since(detail.call.created_at) < CALL_MAX;
+            || detail.call.end_reason == Some(EndReason::Interrupted) && !is_old;
         if !may_go_on {
             tracing::warn!(event = "cloud.missed", "{sid} ended before Twilio could record it");
         }

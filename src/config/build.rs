@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::agent;
 use super::merge::Merged;
 use super::outside::{archive, summary, twilio};
 use super::{
@@ -38,6 +39,8 @@ pub(super) fn build(
         transcription.speech_socket = socket.map(PathBuf::from);
     }
     let consent = consent(raw.consent, problems);
+    let microphone = agent::microphone(&raw.microphone, problems);
+    agent::unused(&raw.microphone, recording.as_ref().map(|r| r.agent_source), &mut warnings);
     Some(Config {
         server: server?,
         twilio: twilio?,
@@ -46,8 +49,10 @@ pub(super) fn build(
         recording: recording?,
         transcription: transcription?,
         consent: consent?,
+        microphone: microphone?,
         file,
         warnings,
+        secrets: Vec::new(),
     })
 }
 
@@ -65,14 +70,20 @@ fn server(raw: raw::Server, environment: &dyn Lookup, problems: &mut Problems) -
         problems.add("server.max_calls", format!("{} is not within 1 and 256", raw.max_calls));
         None
     };
+    let lan_tls = super::tls::lan(raw.lan_tls, problems);
+    let twilio_tls = super::tls::twilio(raw.twilio_tls, problems);
     Some(Server {
         admin_socket: raw
             .admin_socket
             .map_or_else(|| default_socket(&data_dir, environment), PathBuf::from),
+        // Set by fieldtape.service.
+        upgrade_folder: filled(environment.get("FIELDTAPE_UPGRADE_FOLDER")).map(PathBuf::from),
         data_dir,
         lan_listen: lan_listen?,
         twilio_listen: twilio_listen?,
         public_url,
+        lan_tls,
+        twilio_tls,
         max_calls: max_calls?,
     })
 }
@@ -119,22 +130,13 @@ fn recording(
             None
         }
     };
-    match raw.agent_source.as_str() {
-        "twilio" => {}
-        "microphone" | "browser" => warnings.push(super::Problem {
-            key: "recording.agent_source".to_owned(),
-            what: "has no effect in this version; the agent is heard through Twilio".to_owned(),
-        }),
-        other => problems.add(
-            "recording.agent_source",
-            format!("{other:?} is none of \"twilio\", \"microphone\", \"browser\""),
-        ),
-    }
+    let agent_source = agent::source(raw, problems, warnings);
     Some(Recording {
         rates: rates?,
         sync_every: sync_every?,
         min_free_bytes: min_free_bytes?,
         keep_16k: keep_16k?,
+        agent_source: agent_source?,
     })
 }
 

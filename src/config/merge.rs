@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::raw::{Raw, WITHOUT_EFFECT};
 use super::{DEFAULT_FILE, Problem, Problems, Sources};
 
-const PREFIX: &str = "FIELDTAPE_";
+pub(super) const PREFIX: &str = "FIELDTAPE_";
 
 /// What the sources came to.
 pub(super) struct Merged {
@@ -85,9 +85,13 @@ fn overlay(good: &mut Table, sources: &Sources<'_>, problems: &mut Problems) {
         let plain = Value::String(text.clone());
         let typed =
             format!("value = {text}").parse::<Table>().ok().and_then(|mut t| t.remove("value"));
-        let fits = [Some(plain.clone()), typed]
+        // Some keys take a word or a table, and a table is a word too.
+        let (tables, others): (Vec<_>, Vec<_>) =
+            typed.into_iter().partition(|value| matches!(value, Value::Table(_)));
+        let fits = tables
             .into_iter()
-            .flatten()
+            .chain([plain.clone()])
+            .chain(others)
             .find(|value| try_key(&section, Some((&key, value))).is_ok());
         match fits {
             Some(value) => put(good, &section, &key, value),

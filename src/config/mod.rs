@@ -6,6 +6,7 @@
 //! Not here: what a setting means to a room; each room's own options are built from this by the
 //! daemon.
 
+mod agent;
 mod build;
 mod edit;
 mod lookup;
@@ -13,6 +14,8 @@ mod merge;
 mod outside;
 mod problems;
 mod raw;
+mod secrets;
+mod tls;
 mod units;
 
 use std::net::SocketAddr;
@@ -21,16 +24,20 @@ use std::time::Duration;
 
 use crate::archive::PlaceOptions;
 use crate::contacts::Country;
-use crate::domain::{AccountSid, RateHz};
+use crate::domain::{AccountSid, RateHz, TrackSource};
+use crate::health::Secret;
+use crate::microphone::DeviceName;
 use crate::models::{Language, Mirror};
 use crate::summarize::ServerOptions;
 use crate::twilio::door::PublicUrl;
-use crate::twilio::rest::Credentials;
+use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::tls::CertificateFiles;
 
-pub use edit::{EditError, set_models};
+pub use edit::{Draft, EditError, set_models};
 pub use lookup::{Environment, Lookup};
 pub use problems::{Problem, Problems};
+pub use secrets::{Laid, lay_open};
 
 /// Where settings come from.
 pub struct Sources<'a> {
@@ -41,7 +48,7 @@ pub struct Sources<'a> {
 }
 
 /// Everything that can be set.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Where it listens and where it keeps things.
     pub server: Server,
@@ -57,14 +64,18 @@ pub struct Config {
     pub summary: Option<ServerOptions>,
     /// What people are told before they are recorded.
     pub consent: Consent,
+    /// The box's own microphone.
+    pub microphone: Microphone,
     /// The file it was read from; none for built-in defaults.
     pub file: Option<PathBuf>,
     /// What was set and has no effect, for a person to read.
     pub warnings: Vec<Problem>,
+    /// Where each secret that is set is kept.
+    pub secrets: Vec<Secret>,
 }
 
 /// `[server]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     /// The ledger and the recordings.
     pub data_dir: PathBuf,
@@ -74,14 +85,29 @@ pub struct Server {
     pub twilio_listen: SocketAddr,
     /// The https base that Twilio calls.
     pub public_url: Option<PublicUrl>,
+    /// How the page is encrypted; none: not at all.
+    pub lan_tls: Option<LanTls>,
+    /// How Twilio's door is encrypted; none: not at all, something in front of it is.
+    pub twilio_tls: Option<CertificateFiles>,
     /// Calls heard at once; one more is recorded at Twilio only.
     pub max_calls: usize,
     /// The socket that the command line speaks to.
     pub admin_socket: PathBuf,
+    /// Where the package's scripts write down what an upgrade came to.
+    pub upgrade_folder: Option<PathBuf>,
+}
+
+/// How the page is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LanTls {
+    /// By a certificate that the box made for itself.
+    SelfSigned,
+    /// By this one.
+    Files(CertificateFiles),
 }
 
 /// `[twilio]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Twilio {
     /// Our account.
     pub account_sid: Option<AccountSid>,
@@ -99,6 +125,8 @@ pub struct Twilio {
     pub agent_identity: Option<String>,
     /// The agent's telephone.
     pub agent_number: Option<String>,
+    /// Where its REST API is.
+    pub api_origin: Origin,
     /// What its REST API is asked with; none while no account is set.
     pub api: Option<Credentials>,
     /// Whether Twilio keeps a copy of its own.
@@ -130,7 +158,7 @@ pub enum CloudRecording {
 }
 
 /// `[archive]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
     /// Where it is.
     pub place: PlaceOptions,
@@ -139,7 +167,7 @@ pub struct Archive {
 }
 
 /// `[recording]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     /// The rates of the files; 8000 is always among them.
     pub rates: Vec<RateHz>,
@@ -149,6 +177,27 @@ pub struct Recording {
     pub min_free_bytes: u64,
     /// How long the 16 kHz files are kept.
     pub keep_16k: Keep16k,
+    /// Where the agent is heard.
+    pub agent_source: AgentSource,
+}
+
+/// Where the agent is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgentSource {
+    /// In Twilio's stream.
+    Twilio,
+    /// By the box's own microphone, and in the stream beside it.
+    Microphone,
+}
+
+impl AgentSource {
+    /// Returns what hears the agent beside Twilio's stream, if anything does.
+    pub const fn beside(self) -> Option<TrackSource> {
+        match self {
+            Self::Twilio => None,
+            Self::Microphone => Some(TrackSource::Microphone),
+        }
+    }
 }
 
 /// How long the 16 kHz files are kept.
@@ -161,7 +210,7 @@ pub enum Keep16k {
 }
 
 /// `[transcription]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transcription {
     /// A model's name or the path of its file.
     pub model: String,
@@ -184,12 +233,21 @@ pub struct Transcription {
 }
 
 /// `[consent]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// Said before anything is recorded; empty says nothing.
     pub announcement: String,
     /// The language it is said in, as Twilio names it (`en-US`).
     pub language: Option<String>,
+}
+
+/// `[microphone]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Microphone {
+    /// Which one.
+    pub device: DeviceName,
+    /// How much louder its sound is made.
+    pub gain_db: f32,
 }
 
 /// The file that is read when no other is named.
@@ -200,8 +258,14 @@ impl Config {
     pub fn load(sources: &Sources<'_>) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let merged = merge::merge(sources, &mut problems);
+        let secrets = secrets::places(&merged, sources.environment);
         let config = build::build(merged, sources.environment, &mut problems);
-        problems.none_or(config)
+        problems.none_or(config.map(|config| Self { secrets, ..config }))
+    }
+
+    /// Reads what the settings name, and says what of it cannot be used.
+    pub fn check_files(&self) -> Result<(), Problems> {
+        tls::certificates(self).none_or(Some(()))
     }
 }
 

@@ -37,7 +37,10 @@ pub(super) fn twilio(
     );
     let shared_key =
         shared_key.and_then(|t| problems.keep("twilio.shared_key", SharedKey::new(&t)));
-    let api = api(&raw, account_sid.as_ref(), token.as_deref(), environment, problems);
+    let api_origin = problems.keep("twilio.api_url", Origin::parse(&raw.api_url));
+    let api = api_origin.clone().and_then(|origin| {
+        api(&raw, origin, (account_sid.as_ref(), token.as_deref()), environment, problems)
+    });
     let cloud_recording = match raw.cloud_recording.as_str() {
         "twiml" => Some(CloudRecording::Twiml),
         "rest" => Some(CloudRecording::Rest),
@@ -65,6 +68,7 @@ pub(super) fn twilio(
         account_sid,
         auth_token,
         shared_key,
+        api_origin: api_origin?,
         api,
         validate_signatures: raw.validate_signatures,
         caller_id: filled(raw.caller_id),
@@ -81,12 +85,11 @@ pub(super) fn twilio(
 /// itself. None while neither is set.
 fn api(
     raw: &raw::Twilio,
-    account: Option<&AccountSid>,
-    token: Option<&str>,
+    origin: Origin,
+    (account, token): (Option<&AccountSid>, Option<&str>),
     environment: &dyn Lookup,
     problems: &mut Problems,
 ) -> Option<Credentials> {
-    let origin = problems.keep("twilio.api_url", Origin::parse(&raw.api_url))?;
     let key_secret = secret(
         &SecretKey { key: "twilio.api_key_secret", credential: "fieldtape.twilio-api-key-secret" },
         (raw.api_key_secret.clone(), raw.api_key_secret_file.clone()),

@@ -136,24 +136,15 @@ section!(
         decline_digit: Option<String> = None,
     }
 );
-section!(
-    Microphone {
-        device: Option<String> = None,
-        gain_db: Option<f64> = None,
-    }
-);
+section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 });
 
 /// Keys of the contract that this version reads and does nothing with, and what to do instead.
 /// Setting one is told at start and by `check-config`: a setting without effect is never silent.
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.metrics_listen", "health is served on lan_listen at /healthz and /readyz"),
-    ("server.lan_tls", "put a reverse proxy with a certificate in front of lan_listen"),
-    ("server.twilio_tls", "put a tunnel or reverse proxy in front of twilio_listen"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
     ("retention.audio_days", "nothing is purged"),
     ("retention.transcript_days", "nothing is purged"),
     ("retention.max_bytes", "nothing is purged"),
     ("consent.decline_digit", "callers are told, and not asked"),
-    ("microphone.device", "the agent is heard through Twilio"),
-    ("microphone.gain_db", "the agent is heard through Twilio"),
 ];

@@ -83,9 +83,32 @@ fn a_secret_comes_from_the_key_a_file_or_systemd_and_never_prints() {
 
 #[test]
 fn a_setting_without_effect_is_told_and_does_not_stop_the_start() {
-    let config = load("[microphone]\ngain_db = 3.0\n", &[]).unwrap();
+    let config = load("[retention]\naudio_days = 3\n", &[]).unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].to_string().starts_with("microphone.gain_db: has no effect"));
+    assert!(config.warnings[0].to_string().starts_with("retention.audio_days: has no effect"));
+}
+
+#[test]
+fn a_microphone_is_named_by_what_lasts_and_used_when_it_is_asked_for() {
+    let text = "[microphone]\ndevice = \"usb:046d:0a44:A1\"\ngain_db = 3.5\n";
+    let config = load(text, &[]).unwrap();
+    assert_eq!(config.recording.agent_source, AgentSource::Twilio);
+    let told: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("microphone.device: has no effect while"), "{told:?}");
+    assert!(told[1].starts_with("microphone.gain_db: has no effect while"), "{told:?}");
+    let config = load(&format!("{text}[recording]\nagent_source = \"microphone\"\n"), &[]).unwrap();
+    assert_eq!(config.recording.agent_source, AgentSource::Microphone);
+    assert_eq!(config.microphone.device.to_string(), "usb:046d:0a44:A1");
+    assert!((config.microphone.gain_db - 3.5).abs() < 1e-6 && config.warnings.is_empty());
+    for (bad, what) in [
+        ("device = \"hw:1\"", "microphone.device: \"hw:1\" is a card's number"),
+        ("device = \"\"", "microphone.device: is empty"),
+        ("gain_db = 41", "microphone.gain_db: 41 is not within"),
+        ("gain_db = nan", "microphone.gain_db: NaN is not within"),
+    ] {
+        let lines = lines(&format!("[microphone]\n{bad}\n"), &[]);
+        assert!(lines.len() == 1 && lines[0].starts_with(what), "{bad}: {lines:#?}");
+    }
 }
 
 #[test]
@@ -162,4 +185,27 @@ fn a_server_for_summaries_is_named_whole_and_stays_in_the_house_or_is_encrypted(
     let idle = load("[summary]\nurl = \"http://127.0.0.1:1\"\n", &[]).unwrap();
     assert_eq!(idle.warnings[0].key, "summary.url");
     assert!(lines("[summary]\nengine = \"magic\"\n", &[])[0].starts_with("summary.engine: "));
+}
+
+#[test]
+fn certificates_are_files_and_only_the_page_may_sign_its_own() {
+    let both =
+        "[server]\nlan_tls = \"self-signed\"\ntwilio_tls = { cert = \"/c\", key = \"/k\" }\n";
+    let server = load(both, &[]).unwrap().server;
+    let files = CertificateFiles { certificate: "/c".into(), key: "/k".into() };
+    assert_eq!((server.lan_tls, server.twilio_tls), (Some(LanTls::SelfSigned), Some(files)));
+    let problems = load(both, &[]).unwrap().check_files().unwrap_err();
+    assert!(problems.to_string().contains("server.twilio_tls: /c: "), "{problems}");
+    let environment = [("FIELDTAPE_SERVER__LAN_TLS", "{ cert = \"/c\", key = \"/k\" }")];
+    assert!(matches!(load("", &environment).unwrap().server.lan_tls, Some(LanTls::Files(_))));
+    for (text, word) in [
+        ("twilio_tls = \"self-signed\"", "Twilio refuses"),
+        ("twilio_tls = { cert = \"/c\" }", "server.twilio_tls.key: is missing"),
+        ("lan_tls = { cert = \"/c\", key = \"/k\", kye = 1 }", "server.lan_tls.kye: there is no"),
+        ("lan_tls = \"selfsigned\"", "write \"self-signed\""),
+        ("lan_tls = true", "write \"self-signed\""),
+    ] {
+        let lines = lines(&format!("[server]\n{text}\n"), &[]);
+        assert!(lines.len() == 1 && lines[0].contains(word), "{text}: {lines:#?}");
+    }
 }

@@ -12,14 +12,15 @@ use tokio_util::task::TaskTracker;
 
 use super::Ports;
 use super::heart::Heart;
+use super::wing::Wing;
 use crate::clock::SharedClock;
 use crate::config::{CloudRecording, Config};
+use crate::health::{Check, Health};
 use crate::twilio::door::Door;
 use crate::twilio::signature::Validator;
 use crate::web::door::{Answering, CloudCopy, DoorState, Gatekeeper, Settings};
-use crate::web::health::{Check, CheckState, Health};
 use crate::web::serve::{Limits, Listener, serve};
-use crate::web::{Router, door, lan};
+use crate::web::{Router, admin, door, lan};
 
 /// How often a data folder that cannot be used is tried again.
 pub(super) const OPEN_AGAIN: Duration = Duration::from_secs(5);
@@ -61,8 +62,8 @@ pub(super) fn settings(config: &Config) -> Settings {
 
 /// The doors while the data folder cannot be used.
 pub(super) struct Degraded {
-    stop: CancellationToken,
-    tasks: TaskTracker,
+    wing: Wing,
+    answers: TaskTracker,
 }
 
 impl Degraded {
@@ -74,43 +75,44 @@ impl Degraded {
         ports: &Arc<Ports>,
         settings: &watch::Receiver<Settings>,
     ) -> Self {
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, answers) = (CancellationToken::new(), TaskTracker::new());
+        let mut wing = Wing::new(&stop, &Heart::default());
         let health = Health {
-            checks: vec![Check {
-                name: "data folder".to_owned(),
-                state: CheckState::Failing,
-                detail: format!("nothing can be recorded here: {why}"),
-                fix: Some(
-                    "mount or free the disk, or correct server.data_dir; it is tried again by itself"
-                        .to_owned(),
-                ),
-            }],
+            checks: vec![Check::fail(
+                "disk",
+                format!("nothing can be recorded here: {why}"),
+                "mount or free the disk, or correct server.data_dir; it is tried again by itself",
+            )],
             ready: false,
             live_calls: 0,
+            instance: ports.instance.to_string(),
         };
         let door = door::router(DoorState {
             settings: settings.clone(),
             inside: None,
             clock: Arc::clone(clock),
-            stop: stop.clone(),
+            instance: Arc::clone(&ports.instance),
+            stop: wing.stop(),
         });
         let page = lan::degraded_router(health.clone());
-        spawn_doors(ports, (door, page), &Heart::default(), &stop, &tasks);
+        spawn_doors(ports, (door, page), &mut wing, &answers);
         match bind_admin(config) {
-            Ok(admin) => spawn_admin(&Arc::new(admin), lan::degraded_router(health), &stop, &tasks),
+            Ok(admin) => {
+                spawn_admin(&Arc::new(admin), admin::degraded_router(health), &mut wing, &answers);
+            }
             // Most likely it lies in the folder that cannot be used.
             Err(error) => {
                 tracing::warn!(error = %format!("{error:#}"), "the command line cannot reach this appliance meanwhile; its page can be");
             }
         }
-        Self { stop, tasks }
+        Self { wing, answers }
     }
 
     /// Closes them, so that the ports can be used by others.
     pub(super) async fn close(self) {
-        self.stop.cancel();
-        self.tasks.close();
-        if tokio::time::timeout(CLOSE_WITHIN, self.tasks.wait()).await.is_err() {
+        self.wing.close().await;
+        self.answers.close();
+        if tokio::time::timeout(CLOSE_WITHIN, self.answers.wait()).await.is_err() {
             tracing::warn!("a connection did not end in time");
         }
     }
@@ -131,33 +133,32 @@ pub(super) fn bind_admin(config: &Config) -> anyhow::Result<Listener> {
     Ok(Listener::Unix(listener))
 }
 
-/// Serves the command line's socket until `stop`.
+/// Serves the command line's socket as long as the wing stands.
 pub(super) fn spawn_admin(
     admin: &Arc<Listener>,
     router: Router,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
+    wing: &mut Wing,
+    answers: &TaskTracker,
 ) {
-    let (admin, stop, tracker) = (Arc::clone(admin), stop.clone(), tasks.clone());
-    tasks.spawn(async move {
-        serve(&admin, router, Limits::DOOR, stop, &tracker).await;
+    let (admin, stop, answers) = (Arc::clone(admin), wing.stop(), answers.clone());
+    wing.spawn("the command line's door", async move {
+        serve(&admin, router, Limits::DOOR, stop, &answers).await;
     });
 }
 
-/// Serves both ports until `stop`.
+/// Serves both ports as long as the wing stands.
 pub(super) fn spawn_doors(
     ports: &Arc<Ports>,
     (door, page): (Router, Router),
-    heart: &Heart,
-    stop: &CancellationToken,
-    tasks: &TaskTracker,
+    wing: &mut Wing,
+    answers: &TaskTracker,
 ) {
     for (name, router, is_lan) in [("the page's door", page, true), ("Twilio's door", door, false)]
     {
-        let (ports, stop, tracker) = (Arc::clone(ports), stop.clone(), tasks.clone());
-        tasks.spawn(heart.beating(name, async move {
+        let (ports, stop, answers) = (Arc::clone(ports), wing.stop(), answers.clone());
+        wing.spawn(name, async move {
             let listener = if is_lan { &ports.lan } else { &ports.twilio };
-            serve(listener, router, Limits::DOOR, stop, &tracker).await;
-        }));
+            serve(listener, router, Limits::DOOR, stop, &answers).await;
+        });
     }
 }

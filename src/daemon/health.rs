@@ -1,6 +1,6 @@
 //! How the appliance is: looked at all the time, told to the page, the probes and systemd.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -8,15 +8,18 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::certificates::Certificates;
+use super::ear;
 use super::heart::Heart;
+use super::sight::{Looking, Sight};
 use crate::capture::Recorder;
-use crate::clock::SharedClock;
-use crate::pipeline::{Link, LinkState};
+use crate::clock::{SharedClock, Synchronised};
+use crate::health::{self, Account, Check, CheckState, Health};
+use crate::microphone;
+use crate::pipeline::Link;
 use crate::store::{Backlog, Store, StoreError};
-use crate::transcribe::ModelFiles;
 use crate::vault::Vault;
 use crate::web::door::Settings;
-use crate::web::health::{Check, CheckState, Health};
 
 /// How often everything is looked at. At each look at which every loop has answered the watchdog is
 /// fed, and systemd waits 30 s.
@@ -36,19 +39,25 @@ pub(super) struct Watcher {
     pub(super) recorder: Recorder,
     pub(super) clock: SharedClock,
     pub(super) settings: watch::Receiver<Settings>,
-    pub(super) model: String,
-    pub(super) model_dirs: Vec<PathBuf>,
+    pub(super) refused: watch::Receiver<Option<String>>,
+    pub(super) sight: Sight,
     pub(super) min_free_bytes: u64,
     pub(super) link: Option<Link>,
+    pub(super) way_in: watch::Receiver<Check>,
+    pub(super) microphone: Option<microphone::Status>,
+    pub(super) certificates: Arc<Certificates>,
+    pub(super) instance: Arc<str>,
     pub(super) heart: Heart,
+    pub(super) version: Check,
 }
 
 /// What is known before the first look: nothing, and that is not good.
-pub(super) fn first() -> Health {
+pub(super) fn first(instance: &str) -> Health {
     Health {
-        checks: vec![check("start", CheckState::Degraded, "fieldtape is starting", None)],
+        checks: vec![Check::warn("start", "fieldtape is starting", "wait for some seconds")],
         ready: false,
         live_calls: 0,
+        instance: instance.to_owned(),
     }
 }
 
@@ -57,19 +66,23 @@ impl Watcher {
     pub(super) async fn run(self, told: watch::Sender<Health>, stop: CancellationToken) {
         let mut beat = interval(LOOK_EVERY);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looking = Looking::default();
         let mut proved = (self.ledger().await, self.disk().await);
+        let mut microphone = self.microphone.clone();
         for round in 0_u32.. {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 _ = beat.tick() => {}
+                // What is missing is loud from the first second.
+                () = ear::changed(&mut microphone) => {}
             }
             if round % PROVE_EVERY == PROVE_EVERY - 1 {
                 proved = (self.ledger().await, self.disk().await);
             }
             let backlog = timeout(PATIENCE, self.store.backlog()).await;
             let backlog = backlog.unwrap_or(Err(StoreError::Overloaded));
-            let health = self.look(&proved, &backlog).await;
+            let health = self.look(&proved, &backlog, &mut looking).await;
             tell(&told, health, backlog.as_deref().unwrap_or_default());
             self.feed_watchdog();
         }
@@ -96,87 +109,71 @@ impl Watcher {
         &self,
         proved: &(Check, Check),
         backlog: &Result<Vec<Backlog>, StoreError>,
+        looking: &mut Looking,
     ) -> Health {
         let (ledger, disk) = proved.clone();
-        let ready = ledger.state != CheckState::Failing && disk.state != CheckState::Failing;
-        let checks = vec![
-            self.configuration(),
-            self.signatures(),
-            ledger,
-            disk,
-            self.space().await,
-            self.sync(),
-            self.model().await,
-            self.clock(),
-            self.link(),
-            stages(backlog),
-        ];
+        let ready = ledger.state != CheckState::Fail && disk.state != CheckState::Fail;
+        let mut checks = vec![self.version.clone()];
+        checks.extend(self.refused());
+        checks.extend(self.settings());
+        checks.extend([ledger, disk, self.space().await, self.sync()]);
+        let first_call = timeout(PATIENCE, self.store.first_call_at()).await;
+        // What the ledger does not tell is told by its own check.
+        let first_call = first_call.unwrap_or(Ok(None)).unwrap_or(None);
+        checks.extend(looking.at(&self.sight, first_call, PATIENCE).await);
+        checks.push(health::clock(Synchronised::of(&*self.clock)));
+        if let Some(link) = &self.link {
+            checks.push(health::link(link.found().as_ref()));
+        }
+        checks.push(self.way_in.borrow().clone());
+        let now = self.clock.since_boot();
+        checks.extend(self.microphone.as_ref().map(|microphone| ear::look(microphone, now)));
+        checks.extend(self.certificates.checks());
+        checks.push(stages(backlog));
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
-        Health { checks, ready, live_calls }
+        Health { checks, ready, live_calls, instance: self.instance.to_string() }
     }
 
-    fn configuration(&self) -> Check {
+    /// What a person has written since, and cannot be used.
+    fn refused(&self) -> Option<Check> {
+        let why = self.refused.borrow().clone()?;
+        Some(Check::warn(
+            "configuration",
+            format!("as it is now cannot be used, and what was read before is: {why}"),
+            "correct it and reload; with it as it is fieldtape would not start again",
+        ))
+    }
+
+    /// What a person has set.
+    fn settings(&self) -> [Check; 3] {
         let settings = self.settings.borrow();
-        let name = "configuration";
-        if settings.gatekeeper.is_none() {
-            return check(
-                name,
-                CheckState::Degraded,
-                "no call can come in yet: Twilio's account is not set up",
-                Some(
-                    "set twilio.account_sid, twilio.auth_token and server.public_url in the configuration, then restart or send SIGHUP",
-                ),
-            );
-        }
+        let gatekeeper = settings.gatekeeper.as_ref();
         let answering = &settings.answering;
-        if answering.agent_identity.is_none() && answering.agent_number.is_none() {
-            return check(
-                name,
-                CheckState::Failing,
-                "callers cannot be connected to anybody",
-                Some("set twilio.agent_number or twilio.agent_identity"),
-            );
-        }
-        if answering.announcement.trim().is_empty() {
-            let detail = "callers are not told that they are recorded";
-            return check(
-                name,
-                CheckState::Ok,
-                detail,
-                Some("set consent.announcement if the law where you are asks for it"),
-            );
-        }
-        check(name, CheckState::Ok, "account, agent and announcement are set", None)
-    }
-
-    fn signatures(&self) -> Check {
-        let settings = self.settings.borrow();
-        if settings.gatekeeper.as_ref().is_some_and(|gatekeeper| gatekeeper.door.is_none()) {
-            return check(
-                "signatures",
-                CheckState::Failing,
-                "anybody can place calls into this box: twilio.validate_signatures is false",
-                Some("set it to true; false is for a bench on loopback"),
-            );
-        }
-        check("signatures", CheckState::Ok, "only what Twilio signed is let in", None)
+        let has_agent = answering.agent_identity.is_some() || answering.agent_number.is_some();
+        [
+            health::account(Account {
+                is_set: gatekeeper.is_some(),
+                token_is_stored: false,
+                has_agent,
+            }),
+            health::consent(&answering.announcement),
+            health::signatures(gatekeeper.is_none_or(|gatekeeper| gatekeeper.door.is_some())),
+        ]
     }
 
     async fn ledger(&self) -> Check {
         let name = "ledger";
         match timeout(PATIENCE, self.store.prove_writable()).await {
-            Ok(Ok(())) => check(name, CheckState::Ok, "takes changes", None),
-            Ok(Err(error)) => check(
+            Ok(Ok(())) => Check::ok(name, "takes changes"),
+            Ok(Err(error)) => Check::fail(
                 name,
-                CheckState::Failing,
                 format!("takes no changes: {error}"),
-                Some("free or repair the disk; calls are connected meanwhile"),
+                "free or repair the disk; calls are connected meanwhile",
             ),
-            Err(_) => check(
+            Err(_) => Check::fail(
                 name,
-                CheckState::Failing,
                 "has not answered for four seconds",
-                Some("the disk is slow or failing: replace the card"),
+                "the disk is slow or failing: replace the card",
             ),
         }
     }
@@ -184,116 +181,36 @@ impl Watcher {
     async fn disk(&self) -> Check {
         let vault = self.vault.clone();
         let probed = tokio::task::spawn_blocking(move || vault.probe_writable());
-        let fix = Some("free, mount or replace the disk; Twilio's copies have the calls meanwhile");
+        let fix = "free, mount or replace the disk; Twilio's copies have the calls meanwhile";
         match timeout(PATIENCE, probed).await {
-            Ok(Ok(Ok(()))) => check("disk", CheckState::Ok, "takes recordings", None),
-            Ok(Ok(Err(error))) => {
-                check("disk", CheckState::Failing, format!("takes no recordings: {error}"), fix)
-            }
-            Ok(Err(_)) | Err(_) => {
-                check("disk", CheckState::Failing, "has not answered for four seconds", fix)
-            }
+            Ok(Ok(Ok(()))) => Check::ok("disk", "takes recordings"),
+            Ok(Ok(Err(error))) => Check::fail("disk", format!("takes no recordings: {error}"), fix),
+            Ok(Err(_)) | Err(_) => Check::fail("disk", "has not answered for four seconds", fix),
         }
     }
 
     async fn space(&self) -> Check {
         let vault = self.vault.clone();
         let asked = tokio::task::spawn_blocking(move || vault.free_bytes());
-        let name = "space";
-        let Ok(Ok(Ok(free))) = timeout(PATIENCE, asked).await else {
-            return check(
-                name,
-                CheckState::Failing,
-                "the disk does not say how much is free",
-                None,
-            );
+        let free = match timeout(PATIENCE, asked).await {
+            Ok(Ok(Ok(free))) => Ok(free),
+            Ok(Ok(Err(error))) => Err(error.to_string()),
+            Ok(Err(_)) | Err(_) => Err("it has not answered for four seconds".to_owned()),
         };
-        let megabytes = free / 1_000_000;
-        if free < self.min_free_bytes {
-            return check(
-                name,
-                CheckState::Failing,
-                format!("only {megabytes} MB are free, less than recording.min_free"),
-                Some("delete what is not needed or fit a larger disk before recordings fail"),
-            );
-        }
-        check(name, CheckState::Ok, format!("{megabytes} MB are free"), None)
+        health::space(free, self.min_free_bytes)
     }
 
     fn sync(&self) -> Check {
-        let health = self.vault.sync_health();
-        let fix = Some("the disk is slow or failing: replace the card");
+        let (name, health) = ("sync", self.vault.sync_health());
         if !health.alive {
-            return check(
-                "sync",
-                CheckState::Failing,
-                "recordings are no longer made safe against power cuts",
-                Some("restart fieldtape"),
-            );
+            let what = "recordings are no longer made safe against power cuts";
+            return Check::fail(name, what, "restart fieldtape");
         }
         if let Some(stuck) = health.stuck_for() {
-            let seconds = stuck.as_secs();
-            return check(
-                "sync",
-                CheckState::Failing,
-                format!("the disk has been writing for {seconds} s"),
-                fix,
-            );
+            let what = format!("the disk has been writing for {} s", stuck.as_secs());
+            return Check::fail(name, what, "the disk is slow or failing: replace the card");
         }
-        check("sync", CheckState::Ok, "recordings are made safe as they grow", None)
-    }
-
-    async fn model(&self) -> Check {
-        let (model, dirs) = (self.model.clone(), self.model_dirs.clone());
-        let looked = tokio::task::spawn_blocking(move || ModelFiles::find(&model, &dirs));
-        match timeout(PATIENCE, looked).await {
-            Ok(Ok(Ok(files))) => {
-                check("model", CheckState::Ok, format!("{} is there", files.name), None)
-            }
-            Ok(Ok(Err(error))) => check(
-                "model",
-                CheckState::Degraded,
-                error.to_string(),
-                Some("calls are recorded; transcripts are made when the model is there"),
-            ),
-            Ok(Err(_)) | Err(_) => {
-                check("model", CheckState::Degraded, "could not be looked for", None)
-            }
-        }
-    }
-
-    fn link(&self) -> Check {
-        let name = "link";
-        let state = self.link.as_ref().map(|link| link.watch().borrow().clone());
-        match state {
-            None => check(
-                name,
-                CheckState::Ok,
-                "no account is set, so nothing is asked of Twilio",
-                None,
-            ),
-            Some(LinkState::Up) => check(name, CheckState::Ok, "Twilio can be reached", None),
-            Some(LinkState::Down { why }) => check(
-                name,
-                CheckState::Degraded,
-                why,
-                Some(
-                    "calls are recorded and transcribed here; what needs the network waits, and goes on by itself",
-                ),
-            ),
-        }
-    }
-
-    fn clock(&self) -> Check {
-        if self.clock.synchronised() {
-            return check("clock", CheckState::Ok, "is synchronised", None);
-        }
-        check(
-            "clock",
-            CheckState::Degraded,
-            "is not synchronised: calls may be dated wrongly",
-            Some("connect the box to the network, or set up a time server"),
-        )
+        Check::ok(name, "recordings are made safe as they grow")
     }
 }
 
@@ -317,39 +234,32 @@ fn tell(told: &watch::Sender<Health>, health: Health, backlog: &[Backlog]) {
 }
 
 fn stages(backlog: &Result<Vec<Backlog>, StoreError>) -> Check {
-    match backlog {
-        Err(error) => check("work", CheckState::Failing, format!("is not known: {error}"), None),
-        Ok(stages) => {
-            let failed: u64 = stages.iter().map(|stage| stage.failed).sum();
-            if failed == 0 {
-                return check("work", CheckState::Ok, "nothing has failed", None);
-            }
-            check(
-                "work",
-                CheckState::Degraded,
-                format!(
-                    "{failed} {} failed",
-                    if failed == 1 { "stage has" } else { "stages have" }
-                ),
-                Some("open the calls marked failed; each says why and has a Retry button"),
-            )
+    let name = "work";
+    let stages = match backlog {
+        Ok(stages) => stages,
+        Err(error) => {
+            let what = format!("is not known: {error}");
+            return Check::fail(name, what, "see the check \"ledger\"");
         }
-    }
-}
-
-fn check(name: &str, state: CheckState, detail: impl Into<String>, fix: Option<&str>) -> Check {
-    Check { name: name.to_owned(), state, detail: detail.into(), fix: fix.map(str::to_owned) }
+    };
+    let failed: u64 = stages.iter().map(|stage| stage.failed).sum();
+    let what = match failed {
+        0 => return Check::ok(name, "nothing has failed"),
+        1 => "1 stage has failed".to_owned(),
+        more => format!("{more} stages have failed"),
+    };
+    Check::warn(name, what, "open the calls marked failed; each says why and has a Retry button")
 }
 
 fn log_change(check: &Check, stood: Option<CheckState>) {
     let Check { name, state, detail, fix } = check;
     let fix = fix.as_deref().unwrap_or("nothing to do");
     match state {
-        CheckState::Ok if stood.is_none() => {}
-        CheckState::Ok => {
+        CheckState::Ok | CheckState::Unknown if !check.is_trouble() && stood.is_none() => {}
+        CheckState::Ok | CheckState::Unknown if !check.is_trouble() => {
             tracing::info!(event = "health.recovered", check = name, "{name}: {detail}");
         }
-        CheckState::Degraded => {
+        CheckState::Ok | CheckState::Unknown | CheckState::Warn => {
             tracing::warn!(
                 event = "health.degraded",
                 check = name,
@@ -357,7 +267,7 @@ fn log_change(check: &Check, stood: Option<CheckState>) {
                 "{name}: {detail}; {fix}"
             );
         }
-        CheckState::Failing => {
+        CheckState::Fail => {
             tracing::error!(
                 event = "health.failing",
                 check = name,

@@ -1,39 +1,35 @@
 //! The house while the data folder can be used: every room, built up the stair.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use sd_notify::NotifyState;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::health::{self, Watcher};
 use super::heart::Heart;
 use super::outside::Outside;
-use super::{Ports, doors, index, speech};
+use super::upgrade::Upgrade;
+use super::wing::Wing;
+use super::wishes::{Wishes, keep_fixed};
+use super::{Ports, data, doors, ear, health, speech, summary};
 use crate::access::Access;
-use crate::capture::{self, Recorder, salvage_open_calls, salvage_strays};
+use crate::capture::{self, Recorder, Salvaged, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
-use crate::config::{Config, Keep16k};
-use crate::pipeline::{self, Due, Runner, Work};
-use crate::retention;
-use crate::store::Store;
-use crate::summarize::{Server, SummaryWork, SummaryWorkOptions};
-use crate::transcribe::{
-    LiveBoard, LiveCalls, LiveWriter, Machine, Schedule, Speech, TranscriptWork,
-    TranscriptWorkOptions,
-};
-use crate::vault::{self, Vault};
-use crate::web::door::{DoorState, Inside, Settings};
-use crate::web::health::Health;
-use crate::web::lan::{Gate, LanState};
+use crate::config::Config;
+use crate::domain::TrackSource;
+use crate::health::{Check, Health};
+use crate::microphone::Microphone;
+use crate::pipeline::{self, Due};
+use crate::store::{SignOfLife, Store};
+use crate::summarize::Server;
+use crate::transcribe::{LiveBoard, LiveCalls, Machine, Schedule, Speech};
+use crate::vault::Vault;
 use crate::web::serve::Listener;
-use crate::web::{admin, door, lan};
 
 /// Attempts that may end the whole process before a stage is given up.
 const CLAIMS_LOST_MAX: u32 = 5;
@@ -46,23 +42,29 @@ const SEAL_WITHIN: Duration = Duration::from_secs(20);
 
 /// The rooms.
 pub(super) struct House {
-    config: Config,
-    clock: SharedClock,
-    access: Access,
-    store: Store,
-    vault: Vault,
-    due: Due,
-    board: LiveBoard,
-    speech: Arc<Speech>,
+    pub(super) config: Config,
+    pub(super) clock: SharedClock,
+    pub(super) access: Access,
+    pub(super) store: Store,
+    pub(super) vault: Vault,
+    pub(super) due: Due,
+    pub(super) board: LiveBoard,
+    pub(super) speech: Arc<Speech>,
     /// For words while people speak: a process of its own where there are cores for one, so that
     /// they do not wait for a window of a finished call.
-    live_speech: Arc<Speech>,
-    schedule: Schedule,
-    recorder: Recorder,
-    outside: Outside,
-    calls: TaskTracker,
-    admin: Arc<Listener>,
-    heart: Heart,
+    pub(super) live_speech: Arc<Speech>,
+    pub(super) schedule: Schedule,
+    pub(super) recorder: Recorder,
+    /// What writes summaries, if they are not made on the box.
+    pub(super) summarizer: Option<Arc<Server>>,
+    pub(super) microphone: Option<Microphone>,
+    pub(super) outside: Outside,
+    pub(super) starter: Option<Starter>,
+    pub(super) calls: TaskTracker,
+    pub(super) admin: Arc<Listener>,
+    pub(super) heart: Heart,
+    /// What came of the last upgrade.
+    pub(super) version: Check,
 }
 
 impl House {
@@ -70,10 +72,11 @@ impl House {
     pub(super) async fn open(
         config: &Config,
         clock: &SharedClock,
+        (upgrade, alive): (&Upgrade, &SignOfLife),
         stop: &CancellationToken,
     ) -> anyhow::Result<Self> {
         let data_dir = config.server.data_dir.clone();
-        let (vault, store) = open_data(config, clock).await?;
+        let (vault, store) = data::open(config, clock, (upgrade, alive)).await?;
         let back = store
             .put_back_claims(CLAIMS_LOST_MAX, pipeline::BACKOFF_MAX, clock.now())
             .await
@@ -85,15 +88,9 @@ impl House {
             );
         }
         note_absence(&store, clock).await?;
-        let salvaged = salvage_open_calls(&store, &vault, clock).await?;
-        if salvaged.calls > 0 {
-            tracing::warn!(
-                event = "salvaged",
-                "{} calls were cut off when fieldtape stopped; {} files were sealed for them",
-                salvaged.calls,
-                salvaged.tracks
-            );
-        }
+        let agent = config.recording.agent_source.beside();
+        let salvaged = salvage_open_calls(&store, &vault, clock, agent).await?;
+        tell_salvaged(salvaged);
         // Not before: until here the appliance without a data folder answers there.
         let admin = doors::bind_admin(config)?;
         let (finished_speech, live_speech) = speech::start(config, &Machine::this())?;
@@ -103,12 +100,13 @@ impl House {
             store: store.clone(),
             clock: Arc::clone(clock),
             due: due.clone(),
-            rates: config.recording.rates.clone(),
-            calls_max: config.server.max_calls,
-            boot_id: boot_id(),
+            limits: limits(config),
+            agent,
             tasks: calls.clone(),
             stop: stop.clone(),
         });
+        let summarizer = summary::server(config)?;
+        let microphone = ear::start(config, &recorder, clock)?;
         let schedule = {
             let recorder = recorder.clone();
             let live_calls: LiveCalls = Arc::new(move || recorder.live_count());
@@ -116,8 +114,7 @@ impl House {
         };
         let access = Access::open(store.clone(), Arc::clone(clock)).await?;
         let heart = Heart::default();
-        let outside =
-            Outside::open(config, (&store, &vault), clock, (&due, &heart), &recorder).await?;
+        let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
         tracing::info!(
             event = "opened",
             "the ledger and the recordings are in {}",
@@ -135,37 +132,45 @@ impl House {
             live_speech,
             schedule,
             recorder,
+            summarizer,
+            microphone,
             outside,
+            starter: None,
             calls,
             admin: Arc::new(admin),
             heart,
+            version: upgrade.check(),
         })
     }
 
     /// Runs until `stop`, then takes the house down: calls are sealed first, the ledger goes last.
     pub(super) async fn run(
-        self,
+        mut self,
         ports: Arc<Ports>,
-        settings: watch::Receiver<Settings>,
+        wishes: Wishes,
+        mut read: watch::Receiver<Arc<Config>>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let (health, watched) = watch::channel(health::first());
-        let looks = self.watcher(settings.clone());
-        let answers = TaskTracker::new();
-        let mut rooms = self.start_rooms(&stop)?;
-        let starter = self.outside.starter(&self.config, &self.calls, &stop);
-        self.outside.start(&self.config, starter.clone(), &mut rooms, &stop).await?;
-        rooms.spawn(self.heart.beating("health", looks.run(health, stop.clone())));
-        self.open_doors(&ports, (settings, watched), starter, &stop, &answers);
+        let (health, _) = watch::channel(health::first(&ports.instance));
+        let site = Site { ports, wishes, health, stop, answers: TaskTracker::new() };
+        let mut wings = self.start(&site).await;
         // Without systemd there is nobody to tell.
         let _ = sd_notify::notify(&[NotifyState::Ready]);
-        let ended = tokio::select! {
-            biased;
-            () = stop.cancelled() => None,
-            ended = rooms.join_next() => ended,
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = site.stop.cancelled() => break None,
+                ended = wings.ended() => break Some(ended),
+                Ok(()) = read.changed() => {
+                    let wanted = Arc::clone(&read.borrow_and_update());
+                    if let Err(error) = self.take(&wanted, &site, &mut wings).await {
+                        site.wishes.refuse(&format!("{error:#}"));
+                    }
+                }
+            }
         };
-        stop.cancel();
-        self.close(rooms, answers).await;
+        site.stop.cancel();
+        self.close(wings, &site.answers).await;
         match ended {
             None => Ok(()),
             Some(Ok(name)) => bail!("{name} ended unasked"),
@@ -173,129 +178,60 @@ impl House {
         }
     }
 
-    fn start_rooms(&self, stop: &CancellationToken) -> anyhow::Result<JoinSet<&'static str>> {
-        let mut rooms = JoinSet::new();
-        let work: Arc<dyn Work> = Arc::new(TranscriptWork::new(TranscriptWorkOptions {
-            store: self.store.clone(),
-            vault: self.vault.clone(),
-            clock: Arc::clone(&self.clock),
-            speech: Arc::clone(&self.speech),
-            schedule: self.schedule.clone(),
-            language: speech::language(&self.config),
-            wide_is_spent: self.config.recording.keep_16k == Keep16k::UntilTranscribed,
-        }));
-        let runner = Runner::new(pipeline::Options {
-            store: self.store.clone(),
-            clock: Arc::clone(&self.clock),
-            due: self.due.clone(),
-            work,
-            parallel: NonZeroUsize::MIN,
-            link: None,
-        });
-        rooms.spawn(self.heart.beating("the transcript stage", runner.run(stop.clone())));
-        rooms.spawn(self.heart.beating("the summary stage", self.summaries()?.run(stop.clone())));
-        let indexing = index::run(self.store.clone(), Arc::clone(&self.clock), stop.clone());
-        rooms.spawn(async move {
-            indexing.await;
-            "the search index"
-        });
-        let sweep = retention::Options {
-            store: self.store.clone(),
-            vault: self.vault.clone(),
-            clock: Arc::clone(&self.clock),
+    /// Takes new settings while calls go on: what they change is closed and built anew. Whatever can
+    /// fail comes first, so that they are taken whole or not at all.
+    async fn take(
+        &mut self,
+        wanted: &Config,
+        site: &Site,
+        wings: &mut Wings,
+    ) -> anyhow::Result<()> {
+        let mut config = wanted.clone();
+        let until_restart = keep_fixed(&self.config, &mut config);
+        let speech = speech_part(&config) != speech_part(&self.config);
+        let speech = speech.then(|| speech::start(&config, &Machine::this())).transpose()?;
+        let summarizer = (config.summary != self.config.summary)
+            .then(|| summary::server(&config))
+            .transpose()?;
+        let outside = if outside_part(&config) == outside_part(&self.config) {
+            None
+        } else {
+            let rooms = (&self.store, &self.vault);
+            Some(Outside::open(&config, rooms, &self.clock, &self.due, &self.recorder).await?)
         };
-        rooms.spawn(self.heart.beating("the sweep", retention::run(sweep, stop.clone())));
-        if self.config.transcription.live {
-            let recorder = self.recorder.clone();
-            let writer = LiveWriter::new(
-                Arc::clone(&self.live_speech),
-                self.board.clone(),
-                Arc::clone(&self.clock),
-                speech::language(&self.config),
-                move || recorder.live().into_iter().map(speech::live_source).collect(),
-            );
-            rooms.spawn(self.heart.beating("live transcription", writer.run(stop.clone())));
+        site.ports.certificates.reload(&config).map_err(anyhow::Error::msg)?;
+        let changed = config != self.config;
+        self.config = config;
+        self.recorder.set_limits(limits(&self.config));
+        self.vault.set_sync_every(self.config.recording.sync_every);
+        if let Some((finished, live)) = speech {
+            self.speech.stop();
+            self.live_speech.stop();
+            replace(&mut wings.speech, site, &self.heart).await;
+            (self.speech, self.live_speech) = (finished, live);
+            // Calls in progress are heard anew from their beginning.
+            self.board.clear();
+            self.start_speech(&mut wings.speech);
         }
-        self.calls.spawn(strays(
-            self.store.clone(),
-            self.vault.clone(),
-            self.clock.clone(),
-            self.due.clone(),
-        ));
-        Ok(rooms)
-    }
-
-    fn summaries(&self) -> anyhow::Result<Runner> {
-        let schedule = self.schedule.clone();
-        let server = self.config.summary.clone();
-        let work = SummaryWork::new(SummaryWorkOptions {
-            store: self.store.clone(),
-            looked_at: Arc::new(move || schedule.looked_at()),
-            server: server.map(Server::new).transpose().context("no line to the summary server")?,
-        });
-        Ok(Runner::new(pipeline::Options {
-            store: self.store.clone(),
-            clock: Arc::clone(&self.clock),
-            due: self.due.clone(),
-            work: Arc::new(work),
-            parallel: NonZeroUsize::MIN,
-            link: None,
-        }))
-    }
-
-    fn watcher(&self, settings: watch::Receiver<Settings>) -> Watcher {
-        Watcher {
-            store: self.store.clone(),
-            vault: self.vault.clone(),
-            recorder: self.recorder.clone(),
-            clock: Arc::clone(&self.clock),
-            settings,
-            model: self.config.transcription.model.clone(),
-            model_dirs: speech::model_dirs(&self.config),
-            min_free_bytes: self.config.recording.min_free_bytes,
-            link: self.outside.link(),
-            heart: self.heart.clone(),
+        if let Some(summarizer) = summarizer {
+            replace(&mut wings.summary, site, &self.heart).await;
+            self.summarizer = summarizer;
+            self.start_summaries(&mut wings.summary);
         }
+        if let Some(outside) = outside {
+            replace(&mut wings.outside, site, &self.heart).await;
+            self.outside = outside;
+            self.start_outside(&mut wings.outside, site).await;
+        }
+        if changed {
+            replace(&mut wings.doors, site, &self.heart).await;
+            self.open_doors(&mut wings.doors, site);
+        }
+        site.wishes.took(&self.config, &until_restart);
+        Ok(())
     }
 
-    fn open_doors(
-        &self,
-        ports: &Arc<Ports>,
-        (settings, health): (watch::Receiver<Settings>, watch::Receiver<Health>),
-        starter: Option<Starter>,
-        stop: &CancellationToken,
-        answers: &TaskTracker,
-    ) {
-        let lan_state = LanState {
-            access: self.access.clone(),
-            https: false,
-            store: self.store.clone(),
-            data_dir: self.config.server.data_dir.clone(),
-            board: self.board.clone(),
-            schedule: self.schedule.clone(),
-            clock: Arc::clone(&self.clock),
-            due: self.due.clone(),
-            link: self.outside.link(),
-            health,
-            stopping: stop.clone(),
-        };
-        let uname = rustix::system::uname();
-        let hostname = uname.nodename().to_string_lossy();
-        let gate = Gate::new(self.config.server.lan_listen, &hostname, &[]);
-        announce_first_run(&self.access, &gate);
-        let page = lan::router(lan_state.clone(), gate);
-        let inside = Inside { store: self.store.clone(), recorder: self.recorder.clone(), starter };
-        let door = door::router(DoorState {
-            settings,
-            inside: Some(inside),
-            clock: Arc::clone(&self.clock),
-            stop: stop.clone(),
-        });
-        doors::spawn_doors(ports, (door, page), &self.heart, stop, answers);
-        doors::spawn_admin(&self.admin, admin::router(lan_state), stop, answers);
-    }
-
-    async fn close(self, mut rooms: JoinSet<&'static str>, answers: TaskTracker) {
+    async fn close(self, wings: Wings, answers: &TaskTracker) {
         self.calls.close();
         if tokio::time::timeout(SEAL_WITHIN, self.calls.wait()).await.is_err() {
             tracing::error!(
@@ -305,7 +241,7 @@ impl House {
         }
         self.speech.stop();
         self.live_speech.stop();
-        while rooms.join_next().await.is_some() {}
+        wings.close().await;
         answers.close();
         if tokio::time::timeout(doors::CLOSE_WITHIN, answers.wait()).await.is_err() {
             tracing::warn!(event = "stopping", "a connection did not end in time");
@@ -314,25 +250,72 @@ impl House {
     }
 }
 
-/// Says by which code the first user is made, where somebody could come from the network.
-fn announce_first_run(access: &Access, gate: &Gate) {
-    if gate.is_loopback() {
-        return;
+/// What the house stands on while it runs.
+pub(super) struct Site {
+    pub(super) ports: Arc<Ports>,
+    pub(super) wishes: Wishes,
+    pub(super) health: watch::Sender<Health>,
+    pub(super) stop: CancellationToken,
+    /// Who waits for connections.
+    pub(super) answers: TaskTracker,
+}
+
+/// Everything that goes round.
+pub(super) struct Wings {
+    /// What stays as it is for as long as the house stands.
+    pub(super) base: Wing,
+    pub(super) speech: Wing,
+    pub(super) summary: Wing,
+    pub(super) outside: Wing,
+    pub(super) doors: Wing,
+}
+
+impl Wings {
+    async fn ended(&mut self) -> Result<&'static str, JoinError> {
+        tokio::select! {
+            ended = self.base.ended() => ended,
+            ended = self.speech.ended() => ended,
+            ended = self.summary.ended() => ended,
+            ended = self.outside.ended() => ended,
+            ended = self.doors.ended() => ended,
+        }
     }
-    if let Some(code) = access.first_code() {
-        tracing::warn!(
-            event = "first-run",
-            "nobody can log in yet: the code for the first user is {}, for an hour; later `fieldtape user add --first` prints another",
-            code.reveal()
-        );
+
+    async fn close(self) {
+        let Self { base, speech, summary, outside, doors } = self;
+        for wing in [doors, outside, summary, speech, base] {
+            wing.close().await;
+        }
     }
+}
+
+/// Closes a wing and makes an empty one in its place.
+async fn replace(wing: &mut Wing, site: &Site, heart: &Heart) {
+    std::mem::replace(wing, Wing::new(&site.stop, heart)).close().await;
+}
+
+/// What speech is made into text by.
+fn speech_part(config: &Config) -> impl PartialEq + use<'_> {
+    (&config.transcription, config.recording.keep_16k)
+}
+
+/// What is asked of the world outside, and by what.
+fn outside_part(config: &Config) -> impl PartialEq + use<'_> {
+    let Config { server, twilio, archive, recording, .. } = config;
+    let asked = (&twilio.api, &twilio.account_sid, &server.public_url, archive);
+    let how = (twilio.cloud_recording, twilio.reconcile_every, twilio.deletion);
+    (asked, how, twilio.bandwidth_limit, &recording.rates)
+}
+
+fn limits(config: &Config) -> capture::Limits {
+    capture::Limits { rates: config.recording.rates.clone(), calls_max: config.server.max_calls }
 }
 
 /// Callbacks sent while fieldtape was not running are gone for good: that was an outage too.
 async fn note_absence(store: &Store, clock: &SharedClock) -> anyhow::Result<()> {
-    let absence = store.was_off(clock.now(), OFF_LEAST_MS).await;
+    let absence = store.was_off(clock.reading(), OFF_LEAST_MS).await;
     if let Some(outage) = absence.context("the ledger cannot be written")? {
-        let minutes = clock.now().since(outage.from).as_secs() / 60;
+        let minutes = outage.to.unwrap_or(outage.from).since(outage.from).as_secs() / 60;
         tracing::warn!(
             event = "absent",
             "fieldtape was not running for {minutes} min; Twilio is asked what happened meanwhile"
@@ -341,8 +324,23 @@ async fn note_absence(store: &Store, clock: &SharedClock) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn strays(store: Store, vault: Vault, clock: SharedClock, due: Due) {
-    match salvage_strays(&store, &vault, &clock).await {
+fn tell_salvaged(salvaged: Salvaged) {
+    let Salvaged { calls, tracks } = salvaged;
+    if calls > 0 {
+        tracing::warn!(
+            event = "salvaged",
+            "{calls} calls were cut off when fieldtape stopped; {tracks} files were sealed for them"
+        );
+    }
+}
+
+pub(super) async fn strays(
+    (store, vault): (Store, Vault),
+    agent: Option<TrackSource>,
+    clock: SharedClock,
+    due: Due,
+) {
+    match salvage_strays(&store, &vault, &clock, agent).await {
         Ok(salvaged) if salvaged.calls > 0 => {
             tracing::warn!(
                 event = "salvaged",
@@ -356,28 +354,4 @@ async fn strays(store: Store, vault: Vault, clock: SharedClock, due: Due) {
             tracing::error!(error = %error, "stray recordings could not be taken in; it is tried again at the next start");
         }
     }
-}
-
-/// Opens recordings and ledger, off the async threads: on a failing disk this takes its time.
-async fn open_data(config: &Config, clock: &SharedClock) -> anyhow::Result<(Vault, Store)> {
-    let options = vault::Options {
-        root: config.server.data_dir.clone(),
-        sync_every: config.recording.sync_every,
-    };
-    let clock = Arc::clone(clock);
-    tokio::task::spawn_blocking(move || {
-        let root = options.root.clone();
-        let vault = Vault::open(options, clock)?;
-        vault.probe_writable()?;
-        let store = Store::open(&root.join("fieldtape.db"))?;
-        Ok((vault, store))
-    })
-    .await
-    .context("opening the data folder broke")?
-}
-
-/// Which boot this is, so that a stream's monotonic time can be compared with another's.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
 }

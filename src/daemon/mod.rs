@@ -2,18 +2,30 @@
 //!
 //! Invariants: systemd hears READY only when the ports are bound and the ledger is open; while the
 //! data folder cannot be used the appliance stays up, says so, and answers Twilio so that calls
-//! connect; a task that ends unasked ends the process, loudly. The order of birth and death is
+//! connect (READY then too, but from a version on trial); a task that ends unasked ends the process,
+//! loudly. The order of birth and death is
 //! the one function [`run`] and what it calls, in reading order.
 
+mod building;
+mod certificates;
+mod data;
 mod doors;
+mod ear;
 mod handed;
 mod health;
 mod heart;
 mod house;
 mod index;
+mod names;
 mod outside;
+mod sight;
 mod signals;
 mod speech;
+mod summary;
+mod upgrade;
+mod way_in;
+mod wing;
+mod wishes;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -21,30 +33,38 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
 use sd_notify::NotifyState;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use certificates::Certificates;
+use wishes::Wishes;
+
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{Config, Problems};
-use crate::web::door::Settings;
+use crate::config::Config;
 use crate::web::serve::Listener;
+use upgrade::Upgrade;
 
 pub use handed::Handed;
 pub use signals::Signals;
+pub use speech::speech_options;
+pub use wishes::Reload;
 
 /// How often a port that is in use is tried again, and after which pause: for 2 s.
 const PORT_TRIES: u32 = 40;
 const PORT_AGAIN: Duration = Duration::from_millis(50);
 
-/// Reads the configuration again.
-pub type Reload = Box<dyn Fn() -> Result<Config, Problems> + Send>;
-
 /// The two bound ports.
 struct Ports {
     lan: Listener,
     twilio: Listener,
+    certificates: Arc<Certificates>,
+    /// Names this run of the program, so that an answer over the public address can be told from
+    /// that of another box.
+    instance: Arc<str>,
 }
 
 /// Runs the appliance until a signal stops it.
@@ -53,26 +73,50 @@ pub async fn run(config: Config, handed: Handed, reload: Reload) -> anyhow::Resu
     for warning in &config.warnings {
         tracing::warn!(event = "config.ignored", "{warning}");
     }
-    let ports = bind(&config, handed).await?;
+    let upgrade = Upgrade::read(config.server.upgrade_folder.as_deref());
+    upgrade.tell();
+    let certificates = Arc::new(Certificates::open(&config, &clock));
+    let ports = bind(&config, handed, &certificates).await?;
     let (lan, twilio) = (ports.lan.address(), ports.twilio.address());
-    tracing::info!(event = "started", "the page is at http://{lan}/, Twilio's door at {twilio}");
+    let scheme = if config.server.lan_tls.is_some() { "https" } else { "http" };
+    tracing::info!(
+        event = "started",
+        "the page is at {scheme}://{lan}/, Twilio's door at {twilio}"
+    );
     let stop = CancellationToken::new();
-    let (settings, seen) = watch::channel(doors::settings(&config));
-    let mut signals = Signals::listen(stop.clone(), settings, reload)?;
+    let wishes = Wishes::new(config);
+    let mut signals = Signals::listen(stop.clone(), wishes.clone(), reload)?;
     let ports = Arc::new(ports);
+    let renewed = async {
+        certificates.run(stop.clone()).await;
+        // It has nothing to say about the end.
+        std::future::pending::<()>().await;
+    };
     let served = async {
-        let Some(house) = open_or_wait(&config, &clock, &ports, &seen, &stop).await? else {
-            return Ok(());
-        };
-        house.run(ports, seen, stop.clone()).await
+        let mut read = wishes.read();
+        let waiting = open_or_wait(&mut read, &clock, (&ports, &wishes), &upgrade, &stop);
+        let Some(house) = waiting.await? else { return Ok(()) };
+        house.run(ports, wishes, read, stop.clone()).await
     };
     tokio::select! {
         result = served => result,
         error = signals.run() => Err(error),
+        () = renewed => Ok(()),
     }
 }
 
-async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Ports> {
+/// Names this run of the program.
+fn instance() -> anyhow::Result<Arc<str>> {
+    let mut bytes = [0; 16];
+    OsRng.try_fill_bytes(&mut bytes).context("the kernel has no randomness to give")?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)).into())
+}
+
+async fn bind(
+    config: &Config,
+    handed: Handed,
+    certificates: &Arc<Certificates>,
+) -> anyhow::Result<Ports> {
     let server = &config.server;
     let unusable = |what: &str, address| {
         format!("{what} = \"{address}\" cannot be listened on: is another program there?")
@@ -80,10 +124,16 @@ async fn bind(config: &Config, handed: Handed) -> anyhow::Result<Ports> {
     let lan = listen(server.lan_listen).await;
     let twilio = listen_for_twilio(server.twilio_listen, handed).await;
     Ok(Ports {
-        lan: Listener::Tcp(lan.with_context(|| unusable("server.lan_listen", server.lan_listen))?),
+        lan: Listener::Tcp(
+            lan.with_context(|| unusable("server.lan_listen", server.lan_listen))?,
+            certificates.lan(),
+        ),
         twilio: Listener::Tcp(
             twilio.with_context(|| unusable("server.twilio_listen", server.twilio_listen))?,
+            certificates.twilio(),
         ),
+        certificates: Arc::clone(certificates),
+        instance: instance()?,
     })
 }
 
@@ -136,18 +186,20 @@ async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     }
 }
 
-/// Opens the data folder; while it cannot be used, serves without it and tries again. None when
-/// told to stop meanwhile.
+/// Opens the data folder; while it cannot be used, serves without it and tries again, and at once
+/// when the settings have changed. None when told to stop meanwhile.
 async fn open_or_wait(
-    config: &Config,
+    read: &mut watch::Receiver<Arc<Config>>,
     clock: &SharedClock,
-    ports: &Arc<Ports>,
-    settings: &watch::Receiver<Settings>,
+    (ports, wishes): (&Arc<Ports>, &Wishes),
+    upgrade: &Upgrade,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<house::House>> {
+    let mut config = Config::clone(&read.borrow_and_update());
+    let alive = upgrade.ask_for_patience(clock);
     let mut degraded: Option<doors::Degraded> = None;
     loop {
-        match house::House::open(config, clock, stop).await {
+        match house::House::open(&config, clock, (upgrade, &alive), stop).await {
             Ok(house) => {
                 if let Some(degraded) = degraded {
                     tracing::info!(event = "recovered", "the data folder can be used again");
@@ -164,8 +216,12 @@ async fn open_or_wait(
                 );
                 let status = format!("DEGRADED: nothing can be recorded here: {text}");
                 // Without systemd there is nobody to tell.
-                let _ = sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
-                degraded = Some(doors::Degraded::open(&text, config, clock, ports, settings));
+                let _ = sd_notify::notify(&[NotifyState::Status(&status)]);
+                if !upgrade.is_on_trial() {
+                    let _ = sd_notify::notify(&[NotifyState::Ready]);
+                }
+                let settings = wishes.answering();
+                degraded = Some(doors::Degraded::open(&text, &config, clock, ports, &settings));
             }
             Err(_) => {
                 // Without systemd there is nobody to tell; the loop itself is the sign of life.
@@ -180,7 +236,24 @@ async fn open_or_wait(
                 }
                 return Ok(None);
             }
+            Ok(()) = read.changed() => {
+                let wanted = Arc::clone(&read.borrow_and_update());
+                take_degraded(&mut config, &wanted, ports, wishes);
+            }
             () = tokio::time::sleep(doors::OPEN_AGAIN) => {}
         }
+    }
+}
+
+/// Takes new settings while there is no house: all but the ports, which are bound.
+fn take_degraded(config: &mut Config, wanted: &Config, ports: &Ports, wishes: &Wishes) {
+    let mut wanted = wanted.clone();
+    let until_restart = wishes::keep_ports(config, &mut wanted);
+    match ports.certificates.reload(&wanted) {
+        Ok(()) => {
+            *config = wanted;
+            wishes.took(config, &until_restart);
+        }
+        Err(why) => wishes.refuse(&why),
     }
 }

@@ -4,11 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::heart::Heart;
+use super::wing::Wing;
 use crate::archive::{
     ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Remote, Rendered,
 };
@@ -41,8 +40,8 @@ pub(super) struct Outside {
     pub(super) clock: SharedClock,
     pub(super) due: Due,
     pub(super) recorder: Recorder,
-    heart: Heart,
     twilio: Option<Twilio>,
+    remote: Option<Remote>,
 }
 
 /// Twilio's REST API, as soon as an account is set.
@@ -53,12 +52,12 @@ struct Twilio {
 }
 
 impl Outside {
-    /// Opens the link, if there is an account to speak for.
+    /// Opens the link, if there is an account to speak for, and the archive, if there is one.
     pub(super) async fn open(
         config: &Config,
         (store, vault): (&Store, &Vault),
         clock: &SharedClock,
-        (due, heart): (&Due, &Heart),
+        due: &Due,
         recorder: &Recorder,
     ) -> anyhow::Result<Self> {
         let twilio = match (&config.twilio.api, &config.twilio.account_sid) {
@@ -72,15 +71,20 @@ impl Outside {
             }
             _ => None,
         };
-        Ok(Self {
+        let mut outside = Self {
             store: store.clone(),
             vault: vault.clone(),
             clock: Arc::clone(clock),
             due: due.clone(),
             recorder: recorder.clone(),
-            heart: heart.clone(),
             twilio,
-        })
+            remote: None,
+        };
+        if let Some(archive) = &config.archive {
+            let throttle = outside.throttle(archive.bandwidth_limit);
+            outside.remote = Some(Remote::open(&archive.place, throttle).context("archive")?);
+        }
+        Ok(outside)
     }
 
     /// Returns the link, if there is one.
@@ -107,51 +111,34 @@ impl Outside {
     }
 
     /// Starts everything that looks outside, and what makes its finds the calls' own.
-    pub(super) async fn start(
-        &self,
-        config: &Config,
-        starter: Option<Starter>,
-        rooms: &mut JoinSet<&'static str>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn start(&self, config: &Config, starter: Option<Starter>, wing: &mut Wing) {
         let split = SplitWork::new(SplitOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
             rates: config.recording.rates.clone(),
         });
         let split = self.runner(Arc::new(split), NonZeroUsize::MIN, None);
-        rooms.spawn(self.heart.beating("the split stage", split.run(stop.clone())));
-        self.start_archive(config, rooms, stop).await?;
+        wing.spawn("the split stage", split.run(wing.stop()));
+        self.start_archive(config, wing).await;
         if let Some(twilio) = &self.twilio {
             let by_rest = config.twilio.cloud_recording == CloudRecording::Rest;
-            self.start_twilio(config, twilio, starter.filter(|_| by_rest), (rooms, stop));
+            self.start_twilio(config, twilio, starter.filter(|_| by_rest), wing);
         }
-        Ok(())
     }
 
     /// Starts the archive's two stages. They run without an archive too, to say that there is
     /// nothing to do; what an earlier configuration skipped is taken up.
-    async fn start_archive(
-        &self,
-        config: &Config,
-        rooms: &mut JoinSet<&'static str>,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<()> {
-        let remote = match &config.archive {
-            Some(archive) => {
-                let throttle = self.throttle(archive.bandwidth_limit);
-                Some(Remote::open(&archive.place, throttle).context("archive")?)
+    async fn start_archive(&self, config: &Config, wing: &mut Wing) {
+        let (remote, deletion) = (self.remote.clone(), config.twilio.deletion);
+        for (stage, wanted) in
+            [(Stage::Archive, remote.is_some()), (Stage::Delete, deletion.is_some())]
+        {
+            if !wanted {
+                continue;
             }
-            None => None,
-        };
-        let deletion = config.twilio.deletion;
-        let now = self.clock.now();
-        let unreadable = "the ledger cannot be written";
-        if remote.is_some() {
-            self.store.take_up(Stage::Archive, now).await.context(unreadable)?;
-        }
-        if deletion.is_some() {
-            self.store.take_up(Stage::Delete, now).await.context(unreadable)?;
+            if let Err(error) = self.store.take_up(stage, self.clock.now()).await {
+                tracing::error!(stage = %stage, error = %error, "the {stage} of earlier calls is not taken up before the next start: the ledger does not take it");
+            }
         }
         let archive = ArchiveWork::new(ArchiveWorkOptions {
             store: self.store.clone(),
@@ -161,7 +148,7 @@ impl Outside {
         });
         let link = self.link().filter(|_| remote.is_some());
         let archive = self.runner(Arc::new(archive), UPLOADS, link);
-        rooms.spawn(self.heart.beating("the archive stage", archive.run(stop.clone())));
+        wing.spawn("the archive stage", archive.run(wing.stop()));
         let delete = DeleteWork::new(DeleteWorkOptions {
             store: self.store.clone(),
             vault: self.vault.clone(),
@@ -173,8 +160,7 @@ impl Outside {
         });
         let link = self.link().filter(|_| deletion.is_some());
         let delete = self.runner(Arc::new(delete), NonZeroUsize::MIN, link);
-        rooms.spawn(self.heart.beating("the delete stage", delete.run(stop.clone())));
-        Ok(())
+        wing.spawn("the delete stage", delete.run(wing.stop()));
     }
 
     /// Starts what is asked of Twilio.
@@ -183,7 +169,7 @@ impl Outside {
         config: &Config,
         Twilio { client, link }: &Twilio,
         starter: Option<Starter>,
-        (rooms, stop): (&mut JoinSet<&'static str>, &CancellationToken),
+        wing: &mut Wing,
     ) {
         let fetch = FetchWork::new(FetchOptions {
             client: client.clone(),
@@ -193,8 +179,8 @@ impl Outside {
             throttle: self.throttle(config.twilio.bandwidth_limit),
         });
         let fetch = self.runner(Arc::new(fetch), FETCHES, Some(link.clone()));
-        rooms.spawn(self.heart.beating("the fetch stage", fetch.run(stop.clone())));
-        rooms.spawn(self.heart.beating("the link", link.clone().run(stop.clone())));
+        wing.spawn("the fetch stage", fetch.run(wing.stop()));
+        wing.spawn("the link", link.clone().run(wing.stop()));
         let recorder = self.recorder.clone();
         let reconciler = Reconciler::new(ReconcileOptions {
             client: client.clone(),
@@ -206,7 +192,7 @@ impl Outside {
             hangup: Arc::new(move |sid: &CallSid| recorder.call_ended(sid)),
             starter,
         });
-        rooms.spawn(self.heart.beating("the reconciliation", reconciler.run(stop.clone())));
+        wing.spawn("the reconciliation", reconciler.run(wing.stop()));
     }
 
     fn runner(&self, work: Arc<dyn Work>, parallel: NonZeroUsize, link: Option<Link>) -> Runner {

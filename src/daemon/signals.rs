@@ -3,11 +3,9 @@
 use anyhow::Context as _;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{Reload, doors};
-use crate::web::door::Settings;
+use super::wishes::{Reload, Wishes};
 
 /// SIGTERM and SIGINT stop, in order; a second one stops at once. SIGHUP reads the settings again.
 pub struct Signals {
@@ -15,7 +13,7 @@ pub struct Signals {
     interrupt: Signal,
     hangup: Signal,
     stop: CancellationToken,
-    settings: watch::Sender<Settings>,
+    wishes: Wishes,
     reload: Reload,
 }
 
@@ -23,7 +21,7 @@ impl Signals {
     /// Begins to listen.
     pub(super) fn listen(
         stop: CancellationToken,
-        settings: watch::Sender<Settings>,
+        wishes: Wishes,
         reload: Reload,
     ) -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("signals cannot be listened to");
@@ -32,7 +30,7 @@ impl Signals {
             interrupt: listen(SignalKind::interrupt())?,
             hangup: listen(SignalKind::hangup())?,
             stop,
-            settings,
+            wishes,
             reload,
         })
     }
@@ -44,7 +42,7 @@ impl Signals {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
                 _ = self.hangup.recv() => {
-                    self.read_again();
+                    self.wishes.read_again(&self.reload);
                     continue;
                 }
             }
@@ -57,21 +55,6 @@ impl Signals {
             // Without systemd there is nobody to tell.
             let _ = sd_notify::notify(&[NotifyState::Stopping]);
             self.stop.cancel();
-        }
-    }
-
-    fn read_again(&self) {
-        match (self.reload)() {
-            Ok(config) => {
-                self.settings.send_replace(doors::settings(&config));
-                tracing::info!(
-                    event = "config.reloaded",
-                    "account, token, agent and announcement are read again; other settings need a restart"
-                );
-            }
-            Err(problems) => {
-                tracing::error!(event = "config.refused", error = %problems, "the settings stay as they were: {problems}");
-            }
         }
     }
 }

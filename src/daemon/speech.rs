@@ -25,7 +25,8 @@ pub(super) fn start(
     Ok((finished, live))
 }
 
-fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
+/// Says how speech is made into text by these settings.
+pub fn speech_options(config: &Config) -> anyhow::Result<transcribe::Options> {
     let program = std::env::current_exe().context("fieldtape's own program file is gone")?;
     Ok(transcribe::Options {
         program,
@@ -58,6 +59,7 @@ pub(super) fn live_source(call: capture::LiveCall) -> LiveSource {
         part_path: track.part_path,
         rate: track.rate,
         origin: track.origin,
+        heard_from: track.heard_from,
     });
     LiveSource { call_sid: call.call_sid, tracks: tracks.collect() }
 }

@@ -10,7 +10,7 @@ mod time;
 mod words;
 
 pub use parties::PartyMap;
-pub use sid::{AccountSid, BadSid, CallSid, RecordingSid, StreamSid};
+pub use sid::{AccountSid, BadSid, CallSid, NumberSid, RecordingSid, StreamSid};
 pub use time::{RateHz, Samples8k, UnixMillis, lasting};
 pub use words::{
     BadWord, Direction, DurationSource, EndReason, EndedBy, GapReason, Origin, Outcome, Party,

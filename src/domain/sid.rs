@@ -62,6 +62,11 @@ sid!(
     AccountSid, "AC"
 );
 
+sid!(
+    /// A number of an account's own (`PN…`).
+    NumberSid, "PN"
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;

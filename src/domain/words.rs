@@ -247,6 +247,17 @@ words!(
     }
 );
 
+impl TrackSource {
+    /// Says whether it is the party's own device, heard beside Twilio: whoever's voice that is, no
+    /// swap of Twilio's tracks changes it.
+    pub const fn is_own(self) -> bool {
+        match self {
+            Self::Microphone | Self::Browser => true,
+            Self::Stream | Self::Cloud => false,
+        }
+    }
+}
+
 impl Stage {
     /// Says whether its work needs the world outside.
     pub const fn needs_network(self) -> bool {

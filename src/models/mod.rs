@@ -26,4 +26,4 @@ pub use install::Put;
 pub use language::{BadLanguage, Language};
 pub use measured::{Measured, Measurements};
 pub use mirror::{BadMirror, Mirror};
-pub use shelf::{Found, Shelf, english_only, model_dirs};
+pub use shelf::{Found, Shelf, english_only, is_whole, model_dirs};

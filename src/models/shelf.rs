@@ -148,7 +148,9 @@ impl Shelf {
     }
 }
 
-fn is_whole(path: &Path, name: &str) -> bool {
+/// Says whether a file is one of those known by a model's name, to the last byte. This reads all of
+/// it.
+pub fn is_whole(path: &Path, name: &str) -> bool {
     let length = path.metadata().map_or(0, |metadata| metadata.len());
     let mut known = Known::all().filter(|known| known.name == name && known.bytes == length);
     let hashes: Vec<&str> = known.by_ref().map(|known| known.sha256).collect();

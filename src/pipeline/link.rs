@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::Rng;
@@ -55,6 +56,8 @@ pub struct Link {
     /// When, since boot, it was last probed; held while a probe runs, so that there is one at a
     /// time.
     probed_at: Arc<Mutex<Option<Duration>>>,
+    /// Whether a probe has said how it is; until then it is only remembered.
+    was_probed: Arc<AtomicBool>,
 }
 
 impl Link {
@@ -65,12 +68,24 @@ impl Link {
             None => LinkState::Up,
         };
         let (state, _) = watch::channel(state);
-        Ok(Self { store, clock, probe, state: Arc::new(state), probed_at: Arc::default() })
+        Ok(Self {
+            store,
+            clock,
+            probe,
+            state: Arc::new(state),
+            probed_at: Arc::default(),
+            was_probed: Arc::default(),
+        })
     }
 
     /// Returns how it is, and hears of every change.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.subscribe()
+    }
+
+    /// Returns how it was found to be; none while it was not tried by this run.
+    pub fn found(&self) -> Option<LinkState> {
+        self.was_probed.load(Ordering::Acquire).then(|| self.state.borrow().clone())
     }
 
     /// Says whether the outside could be reached when it was last tried.
@@ -93,6 +108,7 @@ impl Link {
             };
             *probed_at = Some(self.clock.since_boot());
             self.turn(found).await;
+            self.was_probed.store(true, Ordering::Release);
         }
         self.state.borrow().clone()
     }
@@ -121,7 +137,7 @@ impl Link {
         if found.is_up() == self.is_up() {
             return;
         }
-        let now = self.clock.now();
+        let now = self.clock.reading();
         let written = match &found {
             LinkState::Down { why } => self.store.link_down(now, why.clone()).await.map(|news| {
                 if news {
@@ -130,7 +146,7 @@ impl Link {
             }),
             LinkState::Up => self.store.link_up(now).await.map(|outage| {
                 if let Some(outage) = outage {
-                    let duration = now.since(outage.from);
+                    let duration = outage.to.unwrap_or(outage.from).since(outage.from);
                     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
                     tracing::info!(event = "link.up", duration_ms, "Twilio can be reached again after {} min; what waited goes on", duration.as_secs() / 60);
                 }

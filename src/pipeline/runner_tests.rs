@@ -61,6 +61,7 @@ impl House {
             to_number: "+15550199".to_owned(),
             call_status: "completed".to_owned(),
             at,
+            boot: None,
             clock_synced: true,
             live_copy: true,
         };
@@ -83,6 +84,7 @@ impl House {
             gaps: vec![],
             reason: EndReason::Completed,
             ended_at: at,
+            ended_boot: None,
             at,
             trouble: None,
         };

@@ -1,11 +1,14 @@
 //! What is looked after, by time: files that the ledger has given up go, calls that nobody speaks
-//! of any more are ended, and what was recorded gets the hash by which it can be proved later.
+//! of any more are ended, what was recorded gets the hash by which it can be proved later, and what
+//! was dated by a clock that was not synchronised is put right when it is.
 //!
 //! Invariant: nothing is deleted here that still has a row; the row goes first, in the transaction
-//! that made the file superfluous. Files are hashed a few at a time, so that a card that also
+//! that made the file superfluous. Nothing ends or goes because a wall clock moved. Files are hashed a few at a time, so that a card that also
 //! takes live calls is not kept busy.
 //!
 //! Not here: how long anything is kept.
+
+mod time;
 
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::SharedClock;
 use crate::store::{Store, StoreError};
 use crate::vault::{self, RelPath, Vault};
+
+pub use time::keep_time;
 
 /// How often it looks.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
@@ -58,7 +63,7 @@ pub async fn sweep(options: &Options) -> Result<(), StoreError> {
     let Options { store, vault, clock } = options;
     let now = clock.now();
     store.note_alive(now).await?;
-    let ended = store.end_stale_calls(now.minus(CALL_AGE_MAX), now).await?;
+    let ended = store.end_stale_calls(CALL_AGE_MAX, clock.reading()).await?;
     if ended > 0 {
         tracing::warn!(
             event = "call.ended",

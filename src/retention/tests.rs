@@ -4,7 +4,7 @@ use super::*;
 use crate::clock::{Clock, ManualClock};
 use crate::domain::*;
 use crate::store::*;
-use crate::vault::{PartNo, TrackName};
+use crate::vault::{PartNo, TrackName, VoiceCopy};
 
 fn call(sid: &CallSid, at: UnixMillis) -> NewCall {
     NewCall {
@@ -16,8 +16,127 @@ fn call(sid: &CallSid, at: UnixMillis) -> NewCall {
         to_number: String::new(),
         call_status: "completed".to_owned(),
         at,
+        boot: None,
         clock_synced: true,
         live_copy: true,
+    }
+}
+
+fn at(ms: i64) -> UnixMillis {
+    UnixMillis::new(1_790_000_000_000 + ms)
+}
+
+const YEAR_MS: i64 = 365 * 24 * 60 * 60 * 1000;
+const HOUR_MS: i64 = 60 * 60 * 1000;
+
+#[tokio::test]
+async fn two_jumps_and_a_restart_later_every_call_of_this_boot_is_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    // Five years ahead, and nobody knows.
+    let manual = Arc::new(ManualClock::new(at(5 * YEAR_MS)));
+    manual.jump_to(at(5 * YEAR_MS), false);
+    let clock: SharedClock = manual.clone();
+    let options =
+        vault::Options { root: folder.path().to_owned(), sync_every: Duration::from_secs(1) };
+    let options = Options {
+        vault: Vault::open(options, Arc::clone(&clock)).unwrap(),
+        store: Store::open(&folder.path().join("fieldtape.db")).unwrap(),
+        clock,
+    };
+    let announce = async |n: u128| {
+        let sid: CallSid = format!("CA{n:032x}").parse().unwrap();
+        let now = manual.reading();
+        let new = NewCall {
+            call_status: "in-progress".to_owned(),
+            boot: Some(now.boot),
+            clock_synced: now.synchronised,
+            ..call(&sid, now.at)
+        };
+        options.store.announce_call(new, None).await.unwrap();
+        sid
+    };
+    let row = async |sid: &CallSid| options.store.call(sid).await.unwrap().unwrap().call;
+    let first = announce(1).await;
+    let mut keeper = time::Keeper::new(options.clone());
+    keeper.look().await;
+    // Something is due, by that clock.
+    let id = row(&first).await.id;
+    let finish = Finish {
+        call: id,
+        tracks: vec![track()],
+        gaps: vec![],
+        reason: EndReason::Completed,
+        ended_at: manual.now(),
+        ended_boot: Some(manual.boot()),
+        at: manual.now(),
+        trouble: None,
+    };
+    options.store.finish_call(finish).await.unwrap();
+
+    // Set by hand to six hours ago: nearer, and still nobody knows.
+    manual.jump_to(at(-6 * HOUR_MS), false);
+    keeper.look().await;
+    let due = options.store.claim(Stage::Transcript, manual.now()).await.unwrap();
+    assert!(due.is_some(), "a clock that was ahead holds nothing up");
+    let second = announce(2).await;
+    assert!(!row(&first).await.clock_synced && !row(&second).await.clock_synced);
+    manual.advance(Duration::from_mins(1));
+    sweep(&options).await.unwrap();
+    assert!(row(&second).await.is_live(), "nobody ends a call because a clock moved");
+
+    // The program starts anew, and then the clock is set right: a minute has passed.
+    let mut keeper = time::Keeper::new(options.clone());
+    keeper.look().await;
+    let third = announce(3).await;
+    manual.jump_to(at(60_000), true);
+    keeper.look().await;
+    for (sid, ms) in [(&first, 0), (&second, 0), (&third, 60_000)] {
+        let row = row(sid).await;
+        assert_eq!((row.created_at, row.clock_synced), (at(ms), true), "{sid}");
+    }
+    assert_eq!(row(&first).await.ended_at, Some(at(0)));
+    // Whatever the clock does then is no reason to touch them again.
+    manual.jump_to(at(10 * YEAR_MS), true);
+    keeper.look().await;
+    assert_eq!(row(&first).await.created_at, at(0));
+}
+
+#[tokio::test]
+async fn calls_of_an_earlier_boot_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let manual = Arc::new(ManualClock::new(at(-YEAR_MS)));
+    manual.jump_to(at(-YEAR_MS), false);
+    let clock: SharedClock = manual.clone();
+    let root = folder.path().to_owned();
+    let vault = vault::Options { root, sync_every: Duration::from_secs(1) };
+    let options = Options {
+        vault: Vault::open(vault, Arc::clone(&clock)).unwrap(),
+        store: Store::open(&folder.path().join("fieldtape.db")).unwrap(),
+        clock,
+    };
+    let sid: CallSid = format!("CA{:032x}", 1).parse().unwrap();
+    let boot = Some(manual.boot());
+    let new = NewCall { boot, clock_synced: false, ..call(&sid, manual.now()) };
+    options.store.announce_call(new, None).await.unwrap();
+    manual.reboot();
+    manual.jump_to(at(0), true);
+    time::Keeper::new(options.clone()).look().await;
+    let row = options.store.call(&sid).await.unwrap().unwrap().call;
+    assert_eq!((row.created_at, row.clock_synced), (at(-YEAR_MS), false));
+}
+
+fn track() -> NewTrack {
+    NewTrack {
+        party: Party::Agent,
+        source: TrackSource::Stream,
+        rate: RateHz::Hz8000,
+        part_no: 1,
+        path: "recordings/x".to_owned(),
+        origin: Some(Samples8k::ZERO),
+        lead: Samples8k::ZERO,
+        samples: 8000,
+        size_bytes: 16_044,
+        salvaged: false,
     }
 }
 
@@ -36,7 +155,12 @@ async fn a_sweep_hashes_what_is_kept_and_deletes_what_was_given_up() {
     let tracks: Vec<_> = [RateHz::Hz8000, RateHz::Hz16000]
         .into_iter()
         .map(|rate| {
-            let name = TrackName { part_no: PartNo::FIRST, party: Party::Agent, rate };
+            let name = TrackName {
+                part_no: PartNo::FIRST,
+                party: Party::Agent,
+                copy: VoiceCopy::First,
+                rate,
+            };
             let mut track = vault.open_track(&place, name).unwrap();
             track.append(&[1, 2, 3]).unwrap();
             track.seal().unwrap()
@@ -61,6 +185,7 @@ async fn a_sweep_hashes_what_is_kept_and_deletes_what_was_given_up() {
         gaps: vec![],
         reason: EndReason::Completed,
         ended_at: now,
+        ended_boot: None,
         at: now,
         trouble: None,
     };

@@ -4,6 +4,7 @@ mod fields;
 mod shown;
 mod streams;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
@@ -11,10 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use self::fields::Caller;
 use super::answer::{Answer, RecordingOrder};
-use super::line::{self, Delivery, Letter, Line, Outcome, Way};
+use super::line::{Delivery, Letter, Line, Outcome};
 use super::report::{Heard, Report, Trouble};
 use super::socket::{Pace, Socket};
 use super::sound::{FRAME_BYTES, FRAME_MS, Sound};
+use super::way::Way;
 use super::{Error, Options};
 use crate::domain::{BadSid, CallSid, Origin, RecordingSid, Samples8k, StreamTrack};
 
@@ -41,7 +43,7 @@ pub(super) struct Call {
     options: Options,
     sound: Sound,
     stop: CancellationToken,
-    line: Line,
+    line: Arc<Line>,
     caller: Caller,
     heard: Heard,
     report: Report,
@@ -74,12 +76,9 @@ impl Call {
             webhooks: Vec::new(),
             troubles: Vec::new(),
         };
-        let way = Way {
-            target: options.target.clone(),
-            public_url: options.public_url.clone(),
-            auth_token: options.auth_token.clone(),
-        };
-        let line = Line::new(line::client().map_err(Error::Client)?, way);
+        let way = Way::new(&options.target, &options.public_url, options.roots.clone());
+        let line = Line::new(way, options.public_url.clone(), options.auth_token.clone());
+        let line = Arc::new(line.map_err(Error::Client)?);
         let heard = Heard::new(sound.frames());
         let caller = Caller::new(&options);
         Ok(Self { options, sound, stop, line, caller, heard, report, lingering: None })

@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use super::report::{Trouble, Webhook};
+use super::way::Way;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::signature::{AuthToken, Validator};
 
@@ -39,37 +40,28 @@ pub(super) enum Outcome {
     Stray(Trouble),
 }
 
-/// The way to the appliance.
+/// The line to the appliance.
 pub(super) struct Line {
     client: reqwest::Client,
-    target: Url,
+    way: Way,
     public_url: PublicUrl,
     validator: Validator,
 }
 
-/// Where the appliance is, and how it is spoken to.
-pub(super) struct Way {
-    /// Where its Twilio listener is reached from here.
-    pub(super) target: Url,
-    pub(super) public_url: PublicUrl,
-    pub(super) auth_token: AuthToken,
-}
-
-/// Makes the client that lines share.
-pub(super) fn client() -> reqwest::Result<reqwest::Client> {
-    // The appliance is on this machine or on the office's network, whatever proxy there is.
-    reqwest::Client::builder()
-        .no_proxy()
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-}
-
 impl Line {
-    pub(super) fn new(client: reqwest::Client, way: Way) -> Self {
-        let Way { target, public_url, auth_token } = way;
+    /// Opens it: `way` leads to where `public_url` does for Twilio.
+    pub(super) fn new(
+        way: Way,
+        public_url: PublicUrl,
+        auth_token: AuthToken,
+    ) -> reqwest::Result<Self> {
         let validator = Validator::new(auth_token, None);
-        Self { client, target, public_url, validator }
+        Ok(Self { client: way.client()?, way, public_url, validator })
+    }
+
+    /// Returns the way it goes.
+    pub(super) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Returns the public URL that a number at Twilio asks for its `TwiML`.
@@ -101,8 +93,7 @@ impl Line {
         let bases = [self.public_url.webhook(""), self.public_url.websocket("")];
         let target = bases.iter().find_map(|base| without_rules.strip_prefix(base.as_str()));
         let target = target.filter(|target| target.starts_with('/')).ok_or_else(stray)?;
-        let base = self.target.as_str().trim_end_matches('/');
-        let url = Url::parse(&format!("{base}{target}")).map_err(|_| stray())?;
+        let url = self.way.url(target).ok_or_else(stray)?;
         let path = target.split('?').next().unwrap_or(target).to_owned();
         Ok((url, path))
     }

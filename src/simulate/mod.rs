@@ -22,6 +22,7 @@ mod plan;
 mod report;
 mod socket;
 mod sound;
+mod way;
 
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -31,6 +32,7 @@ use call::fresh_recording_sid;
 pub use faults::{Ending, Faults};
 pub use report::{Dropped, Report, Trouble, Webhook};
 pub use sound::Sound;
+pub use way::{BadRoots, Roots};
 
 use self::cloud::Cloud;
 use crate::clock::SharedClock;
@@ -42,6 +44,8 @@ use crate::twilio::signature::AuthToken;
 pub struct Options {
     /// Where the appliance's Twilio listener is reached from here.
     pub target: Url,
+    /// Who vouches for it, if it is encrypted; none for those that the machine knows.
+    pub roots: Option<Roots>,
     /// The address that Twilio believes it calls; it is what gets signed.
     pub public_url: PublicUrl,
     /// The account's secret.

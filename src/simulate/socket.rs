@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 use tokio_util::sync::CancellationToken;
 
 use super::line::{Line, root_cause};
@@ -91,9 +91,11 @@ impl Socket {
             let value = HeaderValue::from_str(value).map_err(|e| unreachable(e.to_string()))?;
             request.headers_mut().insert(HeaderName::from_static(name), value);
         }
-        // A frame is worth sending before there are enough of them to fill a packet.
-        let no_delay = true;
-        let connecting = connect_async_with_config(request, None, no_delay);
+        let way = line.way();
+        let connecting = async {
+            let stream = way.connect().await.map_err(WsError::Io)?;
+            client_async_tls_with_config(request, stream, None, way.connector()).await
+        };
         match timeout(CONNECTING, connecting).await {
             Ok(Ok((inner, _))) => Ok(Self { inner }),
             Ok(Err(WsError::Http(answer))) => {

@@ -18,6 +18,7 @@ const FRAME: usize = 160;
 pub(super) fn options(appliance: &Appliance) -> Options {
     Options {
         target: format!("http://{}", appliance.address).parse().unwrap(),
+        roots: None,
         public_url: PublicUrl::parse(PUBLIC).unwrap(),
         auth_token: AuthToken::new("token").unwrap(),
         account_sid: format!("AC{}", "0".repeat(32)).parse().unwrap(),

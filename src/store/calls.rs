@@ -1,8 +1,12 @@
 //! Calls as Twilio tells of them: webhooks and status callbacks, in any order, any number of times.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::clock::{in_scale, put_right_by_twilio, whole_ms};
 use super::{CallId, Store, StoreError};
+use crate::clock::{BootMoment, Reading};
 use crate::domain::{CallSid, Direction, EndReason, Origin, UnixMillis};
 
 /// A call as a webhook or stream announces it.
@@ -22,9 +26,11 @@ pub struct NewCall {
     pub to_number: String,
     /// Twilio's word for how far it is.
     pub call_status: String,
-    /// Now.
+    /// When this is told of it.
     pub at: UnixMillis,
-    /// Whether the wall clock is synchronised now.
+    /// The same by the clock that never jumps; none if the time is Twilio's.
+    pub boot: Option<BootMoment>,
+    /// Whether the clock that tells it is right.
     pub clock_synced: bool,
     /// Whether a stream is asked for.
     pub live_copy: bool,
@@ -33,7 +39,7 @@ pub struct NewCall {
 impl NewCall {
     /// Describes a call of which nothing but its name is known: its stream or its folder came
     /// before any webhook, and most calls come in from a telephone.
-    pub fn unknown(call_sid: CallSid, at: UnixMillis, clock_synced: bool) -> Self {
+    pub fn unknown(call_sid: CallSid, now: Reading) -> Self {
         Self {
             call_sid,
             parent_call_sid: None,
@@ -42,8 +48,9 @@ impl NewCall {
             from_number: String::new(),
             to_number: String::new(),
             call_status: "in-progress".to_owned(),
-            at,
-            clock_synced,
+            at: now.at,
+            boot: Some(now.boot),
+            clock_synced: now.synchronised,
             live_copy: true,
         }
     }
@@ -60,6 +67,8 @@ pub struct StatusUpdate {
     pub ended_at: Option<UnixMillis>,
     /// Twilio's `CallDuration`, in seconds.
     pub duration_s: Option<u32>,
+    /// Now.
+    pub now: UnixMillis,
 }
 
 /// What a status callback changed.
@@ -98,9 +107,17 @@ impl Store {
         self.write(move |tx| {
             let (id, _) = upsert(tx, &call)?;
             if let Some(hash) = token_hash {
+                let boot = call.boot.as_ref();
                 tx.execute(
-                    "insert into stream_tokens (token_hash, call_id, issued_at_ms) values (?1, ?2, ?3)",
-                    params![hash, id.0, call.at.get()],
+                    "insert into stream_tokens (token_hash, call_id, issued_at_ms, boot_id, boot_ms) \
+                     values (?1, ?2, ?3, ?4, ?5)",
+                    params![
+                        hash,
+                        id.0,
+                        call.at.get(),
+                        boot.and_then(|boot| boot.boot_id.as_ref()),
+                        boot.map(whole_ms)
+                    ],
                 )?;
             }
             Ok(id)
@@ -113,12 +130,18 @@ impl Store {
     pub async fn call_status(&self, update: StatusUpdate) -> Result<StatusOutcome, StoreError> {
         self.write(move |tx| {
             let (call, created) = upsert(tx, &update.call)?;
+            if update.call.boot.is_none() && update.call.clock_synced {
+                put_right_by_twilio(tx, call, update.call.at, update.now)?;
+            }
             let moved = advance(tx, call, &update.call.call_status)?;
             let mut outcome =
                 StatusOutcome { call, created, changed: created || moved, ended: false };
             if let Some(reason) = update.end {
-                let ended_at = update.ended_at.unwrap_or(update.call.at);
-                outcome.ended = end(tx, call, reason, ended_at)?;
+                let ended = match update.ended_at {
+                    Some(by_twilio) => (by_twilio, None),
+                    None => (update.call.at, update.call.boot.as_ref()),
+                };
+                outcome.ended = end(tx, call, reason, ended)?;
                 let timed = set_twilio_duration(tx, call, update.duration_s)?;
                 outcome.changed |= outcome.ended || timed;
             }
@@ -127,24 +150,33 @@ impl Store {
         .await
     }
 
-    /// Ends every call that has had no word and no stream since `before`; returns how many.
+    /// Ends every call that has had no word and no stream for `age`; returns how many. How old one
+    /// is, is told by the clock that never jumps; by the wall clock only if that was right then and
+    /// is now.
     ///
     /// Their terminal callback was lost; when Twilio is asked later, its figures replace these.
-    pub async fn end_stale_calls(
-        &self,
-        before: UnixMillis,
-        at: UnixMillis,
-    ) -> Result<u32, StoreError> {
+    pub async fn end_stale_calls(&self, age: Duration, now: Reading) -> Result<u32, StoreError> {
         self.write(move |tx| {
             let mut stale = tx.prepare(
-                "select id from calls where ended_at_ms is null and created_at_ms < ?1 \
+                "select id from calls where ended_at_ms is null \
+                 and iif(boot_id = ?1, boot_ms < ?2, created_at_ms < ?3 and clock_synced and ?4) \
                  and not exists (select 1 from streams \
                    where call_id = calls.id and stopped_at_ms is null)",
             )?;
-            let ids = stale.query_map([before.get()], |row| row.get(0).map(CallId))?;
+            let age_ms = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            let (since_boot_ms, before) = (whole_ms(&now.boot), now.at.minus(age));
+            let ids = stale.query_map(
+                params![
+                    now.boot.boot_id,
+                    since_boot_ms.saturating_sub(age_ms),
+                    before.get(),
+                    now.synchronised
+                ],
+                |row| row.get(0).map(CallId),
+            )?;
             let mut count = 0;
             for id in ids.collect::<Result<Vec<_>, _>>()? {
-                count += u32::from(end(tx, id, EndReason::Interrupted, at)?);
+                count += u32::from(end(tx, id, EndReason::Interrupted, (now.at, Some(&now.boot)))?);
             }
             Ok(count)
         })
@@ -163,10 +195,11 @@ pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bo
         advance(tx, id, &call.call_status)?;
         return Ok((id, false));
     }
+    let boot = call.boot.as_ref();
     tx.execute(
         "insert into calls (call_sid, parent_call_sid, direction, origin, from_number, to_number, \
-         call_status, created_at_ms, clock_synced, live_copy) \
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+         call_status, created_at_ms, clock_synced, live_copy, boot_id, boot_ms) \
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         params![
             call.call_sid.as_str(),
             call.parent_call_sid.as_ref().map(CallSid::as_str),
@@ -178,6 +211,8 @@ pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bo
             call.at.get(),
             call.clock_synced,
             call.live_copy,
+            boot.and_then(|boot| boot.boot_id.as_ref()),
+            boot.map(whole_ms),
         ],
     )?;
     let id = CallId(tx.last_insert_rowid());
@@ -201,13 +236,14 @@ fn advance(tx: &Transaction<'_>, call: CallId, call_status: &str) -> Result<bool
     Ok(true)
 }
 
-/// Ends the call at `at` if it is live; says whether it was.
+/// Ends the call then if it is live; says whether it was.
 pub(super) fn end(
     tx: &Transaction<'_>,
     call: CallId,
     reason: EndReason,
-    at: UnixMillis,
+    then: (UnixMillis, Option<&BootMoment>),
 ) -> Result<bool, StoreError> {
+    let at = in_scale(tx, call, then)?;
     let ended = tx.execute(
         // A wall clock that was put back must not make a call end before it began.
         "update calls set ended_at_ms = max(?1, coalesce(started_at_ms, created_at_ms)), \

@@ -1,9 +1,13 @@
 //! Twilio's own recordings, as its callbacks and its lists tell of them, and as they come here.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::clock::whole_ms;
 use super::streams::sql_count;
 use super::{CallId, Store, StoreError, chain};
+use crate::clock::Reading;
 use crate::domain::{CallSid, RecordingSid, Stage, UnixMillis};
 
 /// What a recording callback, or Twilio's list, says.
@@ -194,28 +198,31 @@ impl Store {
         .await
     }
 
-    /// Says of calls that ended before `before` and of which there is no sound, here or at Twilio,
-    /// that there will be none.
-    pub async fn settle_unheard(
-        &self,
-        before: UnixMillis,
-        at: UnixMillis,
-    ) -> Result<u32, StoreError> {
+    /// Says of calls that ended longer ago than `within` and of which there is no sound, here or at
+    /// Twilio, that there will be none. How long ago it was, is told by the clock that never jumps;
+    /// by the wall clock only if that was right then and is now.
+    pub async fn settle_unheard(&self, within: Duration, now: Reading) -> Result<u32, StoreError> {
         self.write(move |tx| {
             let mut unheard = tx.prepare(
                 "update calls set recording_status = 'failed', last_error = coalesce(last_error, \
                    'neither this box nor Twilio recorded this call') \
                  where recording_status = 'pending' and end_reason in ('completed', 'interrupted') \
-                 and ended_at_ms < ?1 and parent_call_sid is null \
+                 and parent_call_sid is null \
+                 and iif(boot_id = ?1, boot_ms + ended_at_ms - created_at_ms < ?2, \
+                   iif(clock_synced and ?4, ended_at_ms < ?3, boot_id is not null and ?2 > 0)) \
                  and not exists (select 1 from tracks where call_id = calls.id) \
                  and not exists (select 1 from cloud_recordings where call_id = calls.id) \
                  returning id",
             )?;
+            let within_ms = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+            let since_boot_ms = whole_ms(&now.boot).saturating_sub(within_ms);
+            let before = now.at.minus(within).get();
+            let told = params![now.boot.boot_id, since_boot_ms, before, now.synchronised];
             let calls = unheard
-                .query_map([before.get()], |row| row.get(0).map(CallId))?
+                .query_map(told, |row| row.get(0).map(CallId))?
                 .collect::<Result<Vec<_>, _>>()?;
             for call in &calls {
-                follow_recordings(tx, *call, at)?;
+                follow_recordings(tx, *call, now.at)?;
             }
             Ok(u32::try_from(calls.len()).unwrap_or(u32::MAX))
         })

@@ -20,6 +20,39 @@ pub enum StoreError {
         /// The version of this program.
         known: u32,
     },
+    /// It could not be copied before an upgrade, or put back after one.
+    #[error("{}: {source}; the ledger is left as it is", path.display())]
+    Unkept {
+        /// Where the copies are.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// There is no room to upgrade it.
+    #[error(
+        "an upgrade of the ledger needs {needed_bytes} bytes of room and there are {free_bytes}: free the disk"
+    )]
+    NoRoom {
+        /// What it needs.
+        needed_bytes: u64,
+        /// What there is.
+        free_bytes: u64,
+    },
+    /// It is damaged, and an upgrade would build on that.
+    #[error("the ledger is damaged and cannot be upgraded: {}; restore a backup", faults.join("; "))]
+    Damaged {
+        /// What is wrong.
+        faults: Vec<String>,
+    },
+    /// Another program has it.
+    #[error("another program uses the ledger: stop that first")]
+    InUse,
+    /// No copy is there that this program can open.
+    #[error("there is no ledger in {} that this program can open", path.display())]
+    NothingKept {
+        /// Where the copies are.
+        path: PathBuf,
+    },
     /// The inbox is full: the disk is slower than the calls.
     #[error("the ledger is more than {} changes behind", super::INBOX_MAX)]
     Overloaded,

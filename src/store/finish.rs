@@ -4,6 +4,7 @@ use rusqlite::{Transaction, params};
 
 use super::streams::{insert_gaps, sql_count, sql_samples};
 use super::{CallId, GapRow, Store, StoreError, calls, chain, summaries};
+use crate::clock::BootMoment;
 use crate::domain::{CallSid, EndReason, Party, RateHz, Samples8k, Stage, TrackSource, UnixMillis};
 
 /// A sealed file about to become a row.
@@ -45,6 +46,8 @@ pub struct Finish {
     pub reason: EndReason,
     /// When it ended, likewise.
     pub ended_at: UnixMillis,
+    /// The same by the clock that never jumps, if it was told by our own clock.
+    pub ended_boot: Option<BootMoment>,
     /// Now.
     pub at: UnixMillis,
     /// Why there is less than there should be, for a person to read.
@@ -71,6 +74,29 @@ impl Store {
                 params![folder, id.0],
             )?;
             Ok(id)
+        })
+        .await
+    }
+
+    /// Picks those calls whose sealed sound no ledger entry speaks of: they are unknown here, or over
+    /// without a track, and nothing of theirs is to be deleted.
+    pub async fn calls_without_tracks(
+        &self,
+        call_sids: Vec<CallSid>,
+    ) -> Result<Vec<CallSid>, StoreError> {
+        self.read(|db| {
+            let mut known = db.prepare(
+                "select exists (select 1 from calls where call_sid = ?1 and (ended_at_ms is null \
+                   or exists (select 1 from tracks where call_id = calls.id))) \
+                 or exists (select 1 from garbage where instr(path, ?1) > 0)",
+            )?;
+            let mut without = Vec::new();
+            for call_sid in call_sids {
+                if !known.query_row([call_sid.as_str()], |row| row.get::<_, bool>(0))? {
+                    without.push(call_sid);
+                }
+            }
+            Ok(without)
         })
         .await
     }
@@ -185,7 +211,7 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
         )?;
         super::cloud::follow_recordings(tx, call, finish.at)?;
     }
-    calls::end(tx, call, finish.reason, finish.ended_at)?;
+    calls::end(tx, call, finish.reason, (finish.ended_at, finish.ended_boot.as_ref()))?;
     calls::estimate_duration(tx, call)?;
     settle_soundless(tx, call)?;
     chain::refresh(tx, call)?;

@@ -1,7 +1,7 @@
 //! Lists of calls and counts of what is undone.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
 use super::read::{CALL_COLUMNS, call_row, word};
 use super::{Backlog, CallFilter, CallPage, Cursor, Store, StoreError, search};
@@ -20,6 +20,11 @@ impl Store {
         limit: u32,
     ) -> Result<CallPage, StoreError> {
         self.read(move |db| list(db, &filter, after, limit)).await
+    }
+
+    /// Returns when the first call came that is kept here.
+    pub async fn first_call_at(&self) -> Result<Option<UnixMillis>, StoreError> {
+        self.read(first_call_at).await
     }
 
     /// Counts what is undone, per stage.
@@ -166,6 +171,12 @@ fn at_status(
     );
     asked.add(&has, value());
     Ok(())
+}
+
+pub(super) fn first_call_at(db: &Connection) -> Result<Option<UnixMillis>, StoreError> {
+    let sql = "select created_at_ms from calls order by id limit 1";
+    let first: Option<i64> = db.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(first.map(UnixMillis::new))
 }
 
 fn list(

@@ -12,6 +12,7 @@ mod access;
 mod archive;
 mod calls;
 mod chain;
+mod clock;
 mod cloud;
 mod connection;
 mod contacts;
@@ -19,6 +20,7 @@ mod error;
 mod finish;
 mod garbage;
 mod heard;
+mod kept;
 mod list;
 mod notes;
 mod numbers;
@@ -35,8 +37,10 @@ mod split;
 mod stages;
 mod streams;
 mod summaries;
+mod survey;
 mod transcripts;
 mod turns;
+mod voices;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -48,15 +52,19 @@ use tokio::sync::{mpsc, oneshot};
 pub use access::{Listed, SecretHash, SessionRow, TokenRow, UserRow};
 pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
+pub use clock::PutRight;
 pub use cloud::{CloudUpdate, Fetched};
 pub use contacts::{Contact, Imported};
 pub use error::StoreError;
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
+pub use kept::{PutBack, SignOfLife, put_back};
 pub use notes::{Corrected, CorrectionRow, NewCorrection, NoteRow};
 pub use numbers::{LastSummary, NumberCursor, NumberPage, NumberRow, OpenItem};
 pub use outages::Outage;
-pub use outside::{Inventory, KeptFile, copy_ledger, inventory, ledger_faults};
+pub use outside::{
+    Inventory, KeptFile, copy_ledger, first_call_at, inventory, ledger_damage, ledger_faults,
+};
 pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;
 pub use retry::Retried;
@@ -69,6 +77,8 @@ pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
 pub use summaries::{ActionItem, Place, Statement, SummaryRow, Told};
+pub use survey::{Count, Survey, Trouble, addresses, survey};
+pub use voices::{missed, own_source};
 
 use connection::ReadPool;
 
@@ -98,12 +108,18 @@ struct Inner {
 
 impl Store {
     /// Opens the ledger at `path`, making or upgrading it as needed.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_telling(path, &(Arc::new(|| {}) as SignOfLife))
+    }
+
+    /// Opens the ledger at `path`, making or upgrading it as needed. Before an upgrade a copy of it
+    /// is made and checked; `alive` is called again and again meanwhile.
     ///
     /// Fails without touching the file when it was written by a newer program that does not
     /// allow this one.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_telling(path: &Path, alive: &SignOfLife) -> Result<Self, StoreError> {
         let mut writer = connection::open_writer(path)?;
-        schema::upgrade(&mut writer)?;
+        schema::upgrade(&mut writer, alive)?;
         let readers = ReadPool::open(path, READERS)?;
         let (inbox, mut jobs) = mpsc::channel::<Job>(INBOX_MAX);
         let thread = std::thread::Builder::new()

@@ -1,8 +1,10 @@
 //! When the link to the outside was away, and what was caught up when it came back.
 
-use rusqlite::{OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::clock::whole_ms;
 use super::{CallId, Store, StoreError, chain};
+use crate::clock::Reading;
 use crate::domain::UnixMillis;
 
 /// A time without the outside.
@@ -25,14 +27,15 @@ pub struct Outage {
 impl Store {
     /// Writes down that the link is away: what needs it waits, and that is no attempt. Says
     /// whether that is news.
-    pub async fn link_down(&self, at: UnixMillis, cause: String) -> Result<bool, StoreError> {
+    pub async fn link_down(&self, now: Reading, cause: String) -> Result<bool, StoreError> {
         self.write(move |tx| {
             if open(tx)?.is_some() {
                 return Ok(false);
             }
             tx.execute(
-                "insert into outages (from_ms, cause) values (?1, ?2)",
-                params![at.get(), cause],
+                "insert into outages (from_ms, cause, boot_id, from_boot_ms) \
+                 values (?1, ?2, ?3, ?4)",
+                params![now.at.get(), cause, now.boot.boot_id, unsure_ms(&now)],
             )?;
             mark(
                 tx,
@@ -47,14 +50,27 @@ impl Store {
 
     /// Writes down that the link is back: what waited for it is due. Returns the outage that
     /// ended, if there was one.
-    pub async fn link_up(&self, at: UnixMillis) -> Result<Option<Outage>, StoreError> {
+    pub async fn link_up(&self, now: Reading) -> Result<Option<Outage>, StoreError> {
         self.write(move |tx| {
             let Some(outage) = open(tx)? else { return Ok(None) };
-            // A wall clock that was put back must not make an outage end before it began.
-            let to = at.max(outage.from);
+            let unsure_ms = unsure_ms(&now);
+            // What is of another boot by now cannot be put right with it.
             tx.execute(
-                "update outages set to_ms = ?1 where id = ?2",
-                params![to.get(), outage.id],
+                "update outages set from_boot_ms = iif(boot_id is ?1, from_boot_ms, null), \
+                   to_boot_ms = ?2, boot_id = ?1 where id = ?3",
+                params![now.boot.boot_id, unsure_ms, outage.id],
+            )?;
+            let by_boot: Option<i64> = tx.query_row(
+                "select from_ms + ?1 - from_boot_ms from outages where id = ?2",
+                params![whole_ms(&now.boot), outage.id],
+                |row| row.get(0),
+            )?;
+            // A wall clock that was put back must not make an outage end before it began.
+            let to = by_boot.map_or(now.at, UnixMillis::new).max(outage.from);
+            tx.execute(
+                "update outages set to_ms = ?1, \
+                   to_boot_ms = iif(from_boot_ms is null, to_boot_ms, ?2) where id = ?3",
+                params![to.get(), whole_ms(&now.boot), outage.id],
             )?;
             mark(
                 tx,
@@ -77,13 +93,7 @@ impl Store {
 
     /// Lists outages, newest first.
     pub async fn outages(&self, limit: u32) -> Result<Vec<Outage>, StoreError> {
-        self.read(move |db| {
-            let sql = format!("select {COLUMNS} from outages order by id desc limit ?1");
-            let mut found = db.prepare(&sql)?;
-            let rows = found.query_map([limit], outage)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-        .await
+        self.read(move |db| latest(db, limit)).await
     }
 
     /// Adds to what was caught up after the last outage that is over, if it ended since `since`.
@@ -112,15 +122,12 @@ impl Store {
 
     /// At start: if the program was not running for `least_ms` or longer, that was an outage too,
     /// for callbacks sent meanwhile are gone. Returns it.
-    pub async fn was_off(
-        &self,
-        now: UnixMillis,
-        least_ms: u64,
-    ) -> Result<Option<Outage>, StoreError> {
+    pub async fn was_off(&self, now: Reading, least_ms: u64) -> Result<Option<Outage>, StoreError> {
         self.write(move |tx| {
             let alive: Option<UnixMillis> = get(tx, "alive_at_ms")?;
-            set(tx, "alive_at_ms", now)?;
-            let Some(from) = alive.filter(|at| now.since(*at).as_millis() >= u128::from(least_ms))
+            set(tx, "alive_at_ms", now.at)?;
+            let Some(from) =
+                alive.filter(|at| now.at.since(*at).as_millis() >= u128::from(least_ms))
             else {
                 return Ok(None);
             };
@@ -128,10 +135,11 @@ impl Store {
                 return Ok(None);
             }
             let sql = format!(
-                "insert into outages (from_ms, to_ms, cause) \
-                 values (?1, ?2, 'fieldtape was not running') returning {COLUMNS}"
+                "insert into outages (from_ms, to_ms, cause, boot_id, to_boot_ms) \
+                 values (?1, ?2, 'fieldtape was not running', ?3, ?4) returning {COLUMNS}"
             );
-            Ok(Some(tx.query_row(&sql, params![from.get(), now.get()], outage)?))
+            let told = params![from.get(), now.at.get(), now.boot.boot_id, unsure_ms(&now)];
+            Ok(Some(tx.query_row(&sql, told, outage)?))
         })
         .await
     }
@@ -162,7 +170,20 @@ impl Store {
     }
 }
 
+/// What a time is put right by later; none if it is right.
+fn unsure_ms(now: &Reading) -> Option<i64> {
+    (!now.synchronised).then(|| whole_ms(&now.boot))
+}
+
 const COLUMNS: &str = "id, from_ms, to_ms, cause, calls_recovered, recordings_recovered";
+
+/// Lists outages, newest first.
+pub(super) fn latest(db: &Connection, limit: u32) -> Result<Vec<Outage>, StoreError> {
+    let sql = format!("select {COLUMNS} from outages order by id desc limit ?1");
+    let mut found = db.prepare(&sql)?;
+    let rows = found.query_map([limit], outage)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
 
 fn outage(row: &Row<'_>) -> Result<Outage, rusqlite::Error> {
     Ok(Outage {

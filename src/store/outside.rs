@@ -7,11 +7,11 @@ use std::time::Duration;
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OpenFlags};
 
-use super::{StoreError, read};
-use crate::domain::{CallSid, RecordingSid};
+use super::{StoreError, list, read};
+use crate::domain::{CallSid, RecordingSid, UnixMillis};
 
 /// How long another program's lock is waited for.
-const BUSY_WAIT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_WAIT: Duration = Duration::from_secs(30);
 
 /// What is waited before a copy that found the ledger locked is tried again.
 const COPY_AGAIN: Duration = Duration::from_millis(250);
@@ -56,17 +56,30 @@ pub fn copy_ledger(from: &Path, to: &Path) -> Result<(), StoreError> {
     copy.close().map_err(|(_, error)| error.into())
 }
 
+/// Says what is damaged in a ledger's file; nothing if its pages are whole. Much quicker than
+/// [`ledger_faults`].
+pub fn ledger_damage(path: &Path) -> Result<Vec<String>, StoreError> {
+    damage(&open(path)?, "quick_check")
+}
+
+/// Returns when the first call came that a ledger knows.
+pub fn first_call_at(path: &Path) -> Result<Option<UnixMillis>, StoreError> {
+    list::first_call_at(&open(path)?)
+}
+
 /// Says what is wrong with a ledger's file; nothing if it is sound.
 pub fn ledger_faults(path: &Path) -> Result<Vec<String>, StoreError> {
+    faults(path, |_| Ok(()))
+}
+
+/// The same, after a look of the caller's own at the connection.
+pub(super) fn faults(
+    path: &Path,
+    first: impl FnOnce(&Connection) -> Result<(), StoreError>,
+) -> Result<Vec<String>, StoreError> {
     let db = open(path)?;
-    let mut faults = Vec::new();
-    let mut check = db.prepare(&format!("pragma integrity_check({FAULTS_MAX})"))?;
-    for line in check.query_map([], |row| row.get::<_, String>(0))? {
-        let line = line?;
-        if line != "ok" {
-            faults.push(line);
-        }
-    }
+    first(&db)?;
+    let mut faults = damage(&db, "integrity_check")?;
     let mut orphans = db.prepare("pragma foreign_key_check")?;
     let orphans = orphans.query_map([], |row| {
         Ok(format!(
@@ -79,6 +92,13 @@ pub fn ledger_faults(path: &Path) -> Result<Vec<String>, StoreError> {
         faults.push(orphan?);
     }
     Ok(faults)
+}
+
+fn damage(db: &Connection, check: &str) -> Result<Vec<String>, StoreError> {
+    let mut check = db.prepare(&format!("pragma {check}({FAULTS_MAX})"))?;
+    let lines = check.query_map([], |row| row.get::<_, String>(0))?;
+    let lines = lines.filter(|line| line.as_ref().map_or(true, |line| line != "ok"));
+    Ok(lines.collect::<Result<_, _>>()?)
 }
 
 /// Lists every file that a ledger speaks of.
@@ -111,7 +131,7 @@ pub fn inventory(path: &Path) -> Result<Inventory, StoreError> {
     Ok(inventory)
 }
 
-fn open(path: &Path) -> Result<Connection, StoreError> {
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(BUSY_WAIT)?;
     Ok(db)

@@ -1,6 +1,6 @@
 //! Who is who, put right by a person.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::{CallId, Store, StoreError, chain};
 use crate::domain::{CallSid, Stage, UnixMillis};
@@ -25,6 +25,11 @@ impl Store {
                 )
                 .optional()?;
             if let Some((call, _)) = swapped {
+                // Where a party's own microphone was heard, the words are not merely under the other
+                // name: who is heard in which file is another.
+                if has_own_source(tx, call)? {
+                    chain::again_if_done(tx, CallId(call), Stage::Transcript, at)?;
+                }
                 chain::sum_up_again(tx, CallId(call), at)?;
                 // The archive has the words under the other names.
                 chain::again_if_done(tx, CallId(call), Stage::Archive, at)?;
@@ -37,4 +42,13 @@ impl Store {
         })
         .await
     }
+}
+
+fn has_own_source(tx: &Transaction<'_>, call: i64) -> Result<bool, StoreError> {
+    Ok(tx.query_row(
+        "select exists (select 1 from tracks where call_id = ?1 \
+         and source in ('microphone', 'browser'))",
+        [call],
+        |row| row.get(0),
+    )?)
 }

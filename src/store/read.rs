@@ -177,11 +177,13 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
     })
 }
 
-/// Exchanges the two parties.
+/// Exchanges the two parties, but not whose own microphone it is.
 fn swap(detail: &mut CallDetail) {
     let CallDetail { tracks, gaps, fills, .. } = detail;
-    let named = tracks.iter_mut().map(|track| &mut track.party);
-    let named = named.chain(gaps.iter_mut().map(|gap| &mut gap.party));
+    let tracks = tracks.iter_mut().filter(|track| !track.source.is_own());
+    let gaps = gaps.iter_mut().filter(|gap| !gap.source.is_own());
+    let named = tracks.map(|track| &mut track.party);
+    let named = named.chain(gaps.map(|gap| &mut gap.party));
     for party in named.chain(fills.iter_mut().map(|fill| &mut fill.party)) {
         *party = party.other();
     }

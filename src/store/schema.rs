@@ -9,32 +9,46 @@ use rusqlite::{Connection, OptionalExtension};
 use rusqlite_migration::{M, Migrations};
 
 use super::StoreError;
+use super::kept::{self, SignOfLife};
 
 const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0001_ledger.sql")),
     M::up(include_str!("migrations/0002_cloud.sql")),
     M::up(include_str!("migrations/0003_words.sql")),
     M::up(include_str!("migrations/0004_access.sql")),
-    M::up(include_str!("migrations/0005_summaries.sql")),
-    M::up(include_str!("migrations/0006_notes.sql")),
-    M::up(include_str!("migrations/0007_search.sql")),
+    M::up(include_str!("migrations/0005_clock.sql")),
+    M::up(include_str!("migrations/0006_find.sql")),
 ];
 
 /// The schema version this program writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of migrations")]
 pub(super) const VERSION: u32 = STEPS.len() as u32;
 
-/// Brings the ledger to [`VERSION`], or refuses one that is too new.
-pub(super) fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
-    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > VERSION {
-        return allow_newer(connection, found);
+/// Brings the ledger to [`VERSION`], or refuses one that is too new. One that is older is kept as it
+/// was, first.
+pub(super) fn upgrade(connection: &mut Connection, alive: &SignOfLife) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    if found >= VERSION {
+        return check_reader(connection);
     }
+    if found > 0 {
+        kept::keep(connection, found, alive)?;
+    }
+    kept::watch(connection, alive)?;
     Migrations::from_slice(STEPS).to_latest(connection)?;
-    Ok(())
+    kept::unwatch(connection)
 }
 
-fn allow_newer(connection: &Connection, found: u32) -> Result<(), StoreError> {
+fn version(connection: &Connection) -> Result<u32, StoreError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Refuses a ledger that is too new for this program.
+pub(super) fn check_reader(connection: &Connection) -> Result<(), StoreError> {
+    let found = version(connection)?;
+    if found <= VERSION {
+        return Ok(());
+    }
     let min_reader: Option<String> = connection
         .query_row("select value from meta where key = 'min_reader'", [], |row| row.get(0))
         .optional()?;
@@ -48,7 +62,14 @@ fn allow_newer(connection: &Connection, found: u32) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    fn upgrade(connection: &mut Connection) -> Result<(), StoreError> {
+        let alive: SignOfLife = Arc::new(|| {});
+        super::upgrade(connection, &alive)
+    }
 
     #[test]
     fn migrations_are_valid_and_print_the_schema_that_is_committed() {

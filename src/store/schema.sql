@@ -28,6 +28,15 @@ begin
         first_at_ms = min(first_at_ms, excluded.first_at_ms), last_at_ms = max(last_at_ms, excluded.last_at_ms);
 end;
 
+CREATE TRIGGER call_counts_when_it_really_was after update of created_at_ms on calls
+when new.parent_call_sid is null
+begin
+    update numbers set
+        first_at_ms = (select min(created_at_ms) from calls where parent_call_sid is null and other_number = new.other_number),
+        last_at_ms = (select max(created_at_ms) from calls where parent_call_sid is null and other_number = new.other_number)
+    where number = new.other_number;
+end;
+
 CREATE TRIGGER call_does_not_count_once_gone after delete on calls
 when old.parent_call_sid is null
 begin
@@ -115,6 +124,8 @@ CREATE TABLE action_items (
     places text not null,                    -- JSON: where it was said
     done_at_ms integer,                      -- null while it is open
     done_by text                             -- user or token
+) strict;
+
 CREATE TABLE api_tokens (
     id integer primary key,
     name text not null unique collate nocase,
@@ -188,7 +199,7 @@ CREATE TABLE calls (
     parties_swapped integer not null default 0 check (parties_swapped in (0, 1)),
     hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
     folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
-    live_copy integer not null default 1 check (live_copy in (0, 1)), other_number text
+    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, other_number text
     generated always as (iif(direction = 'inbound', from_number, to_number)) virtual, -- 0: answered without a stream (too many calls)
     check ((duration_s is null) = (duration_source is null))
 ) strict;
@@ -306,7 +317,7 @@ CREATE TABLE outages (
     cause text not null,
     calls_recovered integer not null default 0,
     recordings_recovered integer not null default 0
-) strict;
+, boot_id text, from_boot_ms integer, to_boot_ms integer) strict;
 
 CREATE TABLE segments (
     id integer primary key,
@@ -344,7 +355,7 @@ CREATE TABLE stream_tokens (
     call_id integer not null references calls (id) on delete cascade,
     issued_at_ms integer not null,
     spent_at_ms integer                      -- good once
-) strict, without rowid;
+, boot_id text, boot_ms integer) strict, without rowid;
 
 CREATE TABLE streams (
     id integer primary key,
@@ -403,6 +414,14 @@ CREATE TABLE transcripts (
     created_at_ms integer not null
 , changed_at_ms integer) strict;
 
+CREATE TABLE users (
+    id integer primary key,
+    name text not null unique collate nocase,
+    role text not null check (role in ('viewer', 'operator', 'admin')),
+    password_hash text not null,             -- PHC string, Argon2id
+    created_at_ms integer not null
+) strict;
+
 CREATE INDEX action_items_of_call on action_items (call_id);
 
 CREATE INDEX action_items_open on action_items (call_id) where done_at_ms is null;
@@ -412,21 +431,14 @@ CREATE INDEX calls_by_from on calls (from_number, created_at_ms desc, id desc) w
 CREATE INDEX calls_by_other on calls (other_number, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_by_recording on calls (recording_status, created_at_ms desc, id desc) where parent_call_sid is null;
-CREATE TABLE users (
-    id integer primary key,
-    name text not null unique collate nocase,
-    role text not null check (role in ('viewer', 'operator', 'admin')),
-    password_hash text not null,             -- PHC string, Argon2id
-    created_at_ms integer not null
-) strict;
-
-CREATE INDEX calls_by_from on calls (from_number);
 
 CREATE INDEX calls_by_time on calls (created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_by_to on calls (to_number, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_live on calls (id) where ended_at_ms is null;
+
+CREATE INDEX calls_unsure on calls (boot_id) where clock_synced = 0;
 
 CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
 
@@ -440,10 +452,13 @@ CREATE INDEX numbers_by_time on numbers (last_at_ms desc, number desc);
 
 CREATE INDEX outages_open on outages (id) where to_ms is null;
 
+CREATE INDEX outages_unsure on outages (boot_id) where from_boot_ms is not null or to_boot_ms is not null;
+
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
 
-CREATE INDEX stages_done on stages (updated_at_ms) where status = 'completed';
 CREATE INDEX sessions_by_user on sessions (user_id);
+
+CREATE INDEX stages_done on stages (updated_at_ms) where status = 'completed';
 
 CREATE INDEX stages_due on stages (stage, next_attempt_at_ms) where status = 'pending';
 

@@ -62,6 +62,15 @@ pub(super) fn apply(
         insert_track(tx, call, track, now)?;
     }
     for file in &split.rewritten {
+        // What a party's own microphone has not heard of it is silence.
+        tx.execute(
+            "insert into gaps (call_id, party, source, start_sample, end_sample, reason) \
+             select call_id, party, source, origin_sample + samples * 8000 / rate_hz, \
+               origin_sample + ?2 * 8000 / rate_hz, 'disconnected' from tracks \
+             where path = ?1 and source in ('microphone', 'browser') and samples < ?2 \
+             on conflict do update set end_sample = max(end_sample, excluded.end_sample)",
+            params![file.path, sql_count(file.samples)],
+        )?;
         tx.execute(
             "update tracks set samples = ?1, size_bytes = ?2, sha256 = null, sealed_at_ms = ?3 \
              where path = ?4",

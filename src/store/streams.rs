@@ -5,11 +5,16 @@ use std::time::Duration;
 use rusqlite::{OptionalExtension, params};
 
 use super::calls::{self, NewCall};
+use super::clock::{in_scale, told_by_boot, whole_ms};
 use super::{CallId, GapRow, Store, StoreError};
+use crate::clock::{BootMoment, Reading};
 use crate::domain::{CallSid, Samples8k, StreamSid, UnixMillis};
 
 /// How long a stream's token is good: Twilio connects within seconds of the TwiML, or never.
 const TOKEN_LIFE: Duration = Duration::from_mins(10);
+
+/// No call is longer, at Twilio.
+const CALL_MAX: Duration = Duration::from_hours(24);
 
 /// What a stream's token proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +38,8 @@ pub struct NewStream {
     pub stream_sid: StreamSid,
     /// Whether it brought our token.
     pub verified: bool,
-    /// Time since boot, which never jumps.
-    pub since_boot: Duration,
-    /// Which boot.
-    pub boot_id: String,
+    /// When it began, by the clock that never jumps.
+    pub boot: BootMoment,
 }
 
 /// Where a stream's sound belongs.
@@ -46,8 +49,8 @@ pub struct StreamPlace {
     pub call: CallId,
     /// The call's folder, when it has sound already.
     pub folder: Option<String>,
-    /// When that sound began.
-    pub started_at: Option<UnixMillis>,
+    /// How long before this stream that sound began; none when it has none.
+    pub sound_since: Option<Duration>,
 }
 
 /// A stream as it ended.
@@ -66,34 +69,44 @@ pub struct StreamEnd {
 }
 
 impl Store {
-    /// Uses up a call's token; of two askers only one gets [`TokenVerdict::Good`].
+    /// Uses up a call's token; of two askers only one gets [`TokenVerdict::Good`]. How old it is, is
+    /// told by the clock that never jumps; by the wall clock only if that was right then and is now.
     pub async fn spend_token(
         &self,
         token_hash: String,
         call_sid: CallSid,
-        at: UnixMillis,
+        now: Reading,
     ) -> Result<TokenVerdict, StoreError> {
         self.write(move |tx| {
-            let known: Option<(i64, i64, Option<i64>)> = tx
+            let known: Option<(i64, Option<i64>, i64)> = tx
                 .query_row(
-                    "select call_id, issued_at_ms, spent_at_ms from stream_tokens \
-                     join calls on calls.id = call_id where token_hash = ?1 and call_sid = ?2",
-                    [token_hash.as_str(), call_sid.as_str()],
+                    "select call_id, spent_at_ms, \
+                       iif(t.boot_id = ?3, ?4 - t.boot_ms, iif(clock_synced and ?6, ?5 - issued_at_ms, 0)) \
+                     from stream_tokens t join calls on calls.id = call_id \
+                     where token_hash = ?1 and call_sid = ?2",
+                    params![
+                        token_hash,
+                        call_sid.as_str(),
+                        now.boot.boot_id,
+                        whole_ms(&now.boot),
+                        now.at.get(),
+                        now.synchronised
+                    ],
                     |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
                 )
                 .optional()?;
-            let Some((call, issued_at_ms, spent_at_ms)) = known else {
+            let Some((call, spent_at_ms, age_ms)) = known else {
                 return Ok(TokenVerdict::Unknown);
             };
             if spent_at_ms.is_some() {
                 return Ok(TokenVerdict::Spent);
             }
-            if at.since(UnixMillis::new(issued_at_ms)) > TOKEN_LIFE {
+            if Duration::from_millis(u64::try_from(age_ms).unwrap_or(0)) > TOKEN_LIFE {
                 return Ok(TokenVerdict::Expired);
             }
             tx.execute(
                 "update stream_tokens set spent_at_ms = ?1 where token_hash = ?2",
-                params![at.get(), token_hash],
+                params![now.at.get(), token_hash],
             )?;
             Ok(TokenVerdict::Good(CallId(call)))
         })
@@ -118,8 +131,8 @@ impl Store {
                     stream.stream_sid.as_str(),
                     stream.verified,
                     stream.call.at.get(),
-                    i64::try_from(stream.since_boot.as_millis()).unwrap_or(i64::MAX),
-                    stream.boot_id,
+                    whole_ms(&stream.boot),
+                    stream.boot.boot_id.as_deref().unwrap_or("unknown"),
                     stream.call.clock_synced,
                 ],
             )?;
@@ -130,14 +143,9 @@ impl Store {
                  and coalesce(duration_source, '') <> 'twilio'",
                 [call.0],
             )?;
-            Ok(tx.query_row(
-                "select folder, started_at_ms from calls where id = ?1",
-                [call.0],
-                |row| {
-                    let started_at = row.get::<_, Option<i64>>(1)?.map(UnixMillis::new);
-                    Ok(StreamPlace { call, folder: row.get(0)?, started_at })
-                },
-            )?)
+            let folder =
+                tx.query_row("select folder from calls where id = ?1", [call.0], |row| row.get(0))?;
+            Ok(StreamPlace { call, folder, sound_since: sound_since(tx, call, &stream)? })
         })
     }
 
@@ -145,10 +153,11 @@ impl Store {
     pub fn sound_began(
         &self,
         call: CallId,
-        started_at: UnixMillis,
+        (at, boot): (UnixMillis, BootMoment),
         folder: String,
     ) -> Result<(), StoreError> {
         self.submit("the start of a call's sound", move |tx| {
+            let started_at = in_scale(tx, call, (at, Some(&boot)))?;
             tx.execute(
                 "update calls set started_at_ms = coalesce(started_at_ms, ?1), \
                  folder = coalesce(folder, ?2) where id = ?3",
@@ -208,6 +217,28 @@ impl Store {
         })
         .await
     }
+}
+
+/// Says how long before a stream the sound of its call began. Where no clock can say it, the stream
+/// follows what is there.
+fn sound_since(
+    tx: &rusqlite::Transaction<'_>,
+    call: CallId,
+    stream: &NewStream,
+) -> Result<Option<Duration>, StoreError> {
+    let row: (Option<i64>, bool, i64) = tx.query_row(
+        "select started_at_ms, clock_synced, coalesce((select \
+           max((origin_sample + samples * 8000 / rate_hz) / 8) from tracks where call_id = calls.id), 0) \
+         from calls where id = ?1",
+        [call.0],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    let (Some(started_at_ms), was_sure, heard_ms) = row else { return Ok(None) };
+    let by_wall = (was_sure && stream.call.clock_synced).then_some(stream.call.at);
+    let at = told_by_boot(tx, call, &stream.boot)?.or(by_wall);
+    let since = at.map(|at| at.since(UnixMillis::new(started_at_ms)));
+    let heard = Duration::from_millis(u64::try_from(heard_ms).unwrap_or(0));
+    Ok(Some(since.filter(|since| *since <= CALL_MAX).unwrap_or_default().max(heard)))
 }
 
 pub(super) fn insert_gaps(

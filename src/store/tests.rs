@@ -1,12 +1,18 @@
 //! The ledger on a real file.
 
+use std::time::Duration;
+
 use super::*;
+use crate::clock::{BootMoment, Reading};
 use crate::domain::*;
 
+mod clock;
 mod cloud;
 mod growing;
 mod heard;
+mod kept;
 mod notes;
+mod own;
 mod plans;
 mod returning;
 mod search;
@@ -31,13 +37,25 @@ fn call(n: u8, status: &str, ms: i64) -> NewCall {
         to_number: "+15550199".to_owned(),
         call_status: status.to_owned(),
         at: at(ms),
+        boot: None,
         clock_synced: true,
         live_copy: true,
     }
 }
 
 fn status(n: u8, word: &str, end: Option<EndReason>, duration_s: Option<u32>) -> StatusUpdate {
-    StatusUpdate { call: call(n, word, 70_000), end, ended_at: None, duration_s }
+    StatusUpdate { call: call(n, word, 70_000), end, ended_at: None, duration_s, now: at(70_000) }
+}
+
+/// What both clocks show.
+fn reading(ms: i64) -> Reading {
+    let since_boot = Duration::from_millis(u64::try_from(ms + 3_600_000).unwrap());
+    let boot = BootMoment { boot_id: Some("boot".to_owned()), since_boot };
+    Reading { at: at(ms), boot, synchronised: true }
+}
+
+fn booted() -> BootMoment {
+    reading(500).boot
 }
 
 fn stream(n: u8) -> NewStream {
@@ -45,8 +63,7 @@ fn stream(n: u8) -> NewStream {
         call: call(n, "in-progress", 500),
         stream_sid: format!("MZ{n:032x}").parse().unwrap(),
         verified: true,
-        since_boot: std::time::Duration::from_mins(1),
-        boot_id: "boot".to_owned(),
+        boot: booted(),
     }
 }
 
@@ -78,6 +95,7 @@ fn finish(id: CallId, samples: u64) -> Finish {
         }],
         reason: EndReason::Completed,
         ended_at: at(63_400),
+        ended_boot: None,
         at: at(64_000),
         trouble: None,
     }
@@ -124,7 +142,7 @@ impl Ledger {
     /// A call that ran its whole course up to a due transcript.
     async fn finished(&self, n: u8) -> CallId {
         let id = self.store.stream_started(stream(n)).await.unwrap().call;
-        self.store.sound_began(id, at(600), "recordings/x".to_owned()).unwrap();
+        self.store.sound_began(id, (at(600), booted()), "recordings/x".to_owned()).unwrap();
         self.store.finish_call(finish(id, 502_400)).await.unwrap();
         id
     }
@@ -193,7 +211,7 @@ async fn a_finished_call_has_its_files_its_gaps_a_length_and_a_due_transcript() 
 async fn a_call_with_any_sound_lasts_at_least_a_second() {
     let ledger = ledger();
     let id = ledger.store.stream_started(stream(1)).await.unwrap().call;
-    ledger.store.sound_began(id, at(600), "recordings/x".to_owned()).unwrap();
+    ledger.store.sound_began(id, (at(600), booted()), "recordings/x".to_owned()).unwrap();
     let short = Finish { ended_at: at(640), ..finish(id, 160) };
     ledger.store.finish_call(short).await.unwrap();
     assert_eq!(ledger.row(1).await.duration, Some((1, DurationSource::Timestamps)));
@@ -220,9 +238,9 @@ async fn a_token_is_good_once_and_for_ten_minutes() {
     let store = &ledger.store;
     let id = store.announce_call(call(1, "ringing", 0), Some("aa".to_owned())).await.unwrap();
     store.announce_call(call(1, "ringing", 0), Some("bb".to_owned())).await.unwrap();
-    let spend = |hash: &str, ms| store.spend_token(hash.to_owned(), sid(1), at(ms));
+    let spend = |hash: &str, ms| store.spend_token(hash.to_owned(), sid(1), reading(ms));
     assert_eq!(spend("cc", 1).await.unwrap(), TokenVerdict::Unknown);
-    let stolen = store.spend_token("aa".to_owned(), sid(2), at(1)).await.unwrap();
+    let stolen = store.spend_token("aa".to_owned(), sid(2), reading(1)).await.unwrap();
     assert_eq!(stolen, TokenVerdict::Unknown, "another call's");
     assert_eq!(spend("aa", 1).await.unwrap(), TokenVerdict::Good(id));
     assert_eq!(spend("aa", 2).await.unwrap(), TokenVerdict::Spent);
@@ -358,7 +376,8 @@ async fn a_call_nobody_speaks_of_any_more_is_ended() {
     let ledger = ledger();
     ledger.store.announce_call(call(1, "in-progress", 0), None).await.unwrap();
     ledger.store.announce_call(call(2, "in-progress", 9_000_000), None).await.unwrap();
-    let ended = ledger.store.end_stale_calls(at(1000), at(10_000_000)).await.unwrap();
+    let ended =
+        ledger.store.end_stale_calls(Duration::from_secs(9999), reading(10_000_000)).await.unwrap();
     assert_eq!(ended, 1);
     assert!(!ledger.row(1).await.is_live() && ledger.row(2).await.is_live());
 }

@@ -5,11 +5,13 @@ mod server;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::work::by_rule;
 use super::*;
+use crate::clock::BootMoment;
 use crate::domain::*;
 use crate::pipeline::{Verdict, Work};
 use crate::store::*;
@@ -37,6 +39,7 @@ fn call(n: u32) -> NewCall {
         to_number: "+15125550199".to_owned(),
         call_status: "ringing".to_owned(),
         at: at(0),
+        boot: None,
         clock_synced: true,
         live_copy: true,
     }
@@ -145,7 +148,9 @@ impl Ledger {
         self.store.announce_call(call(n), None).await.unwrap();
         let status = call(n);
         let call = NewCall { call_status: reason.as_str().to_owned(), at: at(500), ..status };
-        let update = StatusUpdate { call, end: Some(reason), ended_at: None, duration_s: None };
+        let now = at(500);
+        let update =
+            StatusUpdate { call, end: Some(reason), ended_at: None, duration_s: None, now };
         self.store.call_status(update).await.unwrap();
     }
 
@@ -171,9 +176,11 @@ impl Ledger {
             reason,
             ended_at: at(1000 * i64::try_from(seconds).unwrap()),
             at: at(1000 * i64::try_from(seconds).unwrap()),
+            ended_boot: None,
             trouble: None,
         };
-        self.store.sound_began(id, at(0), format!("recordings/{n}")).unwrap();
+        let booted = BootMoment { boot_id: None, since_boot: Duration::ZERO };
+        self.store.sound_began(id, (at(0), booted), format!("recordings/{n}")).unwrap();
         self.store.finish_call(finish).await.unwrap();
     }
 

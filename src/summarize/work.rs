@@ -37,7 +37,7 @@ pub struct SummaryWorkOptions {
     /// The calls that somebody looks at.
     pub looked_at: LookedAt,
     /// The server that writes summaries; none to make them on the box alone.
-    pub server: Option<Server>,
+    pub server: Option<Arc<Server>>,
 }
 
 /// The work of the stage `summary`.

@@ -22,6 +22,11 @@ impl Fields {
         }
     }
 
+    /// Says whether it is a part of a call's story.
+    pub(super) fn is_of_call(&self) -> bool {
+        self.pairs.iter().any(|(name, _)| name == "call.sid")
+    }
+
     fn set(&mut self, name: &str, value: String) {
         match self.pairs.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value,

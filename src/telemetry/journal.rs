@@ -1,5 +1,7 @@
 //! Lines to journald, with the fields of their spans.
 
+use std::time::Duration;
+
 use systemd_journal_logger::JournalLog;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::Layer;
@@ -7,17 +9,22 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::fields::Fields;
+use super::flood::{self, Flood, Passage};
 
-/// Hands every event over with the fields of the spans around it.
+/// Hands every event over with the fields of the spans around it; a flood of one kind is cut short.
 pub(super) struct SpanFields<F> {
+    flood: Flood,
     take: F,
 }
 
 /// Returns a layer that sends every event to journald as one entry: `call.sid` of a span becomes
 /// `CALL_SID`.
-pub(super) fn connect() -> std::io::Result<SpanFields<impl Fn(&Metadata<'_>, &Fields)>> {
+pub(super) fn connect(
+    since_boot: fn() -> Duration,
+) -> std::io::Result<SpanFields<impl Fn(&Metadata<'_>, &Fields)>> {
     let journal = JournalLog::new()?.with_syslog_identifier("fieldtape".to_owned());
     Ok(SpanFields {
+        flood: Flood::new(since_boot),
         take: move |metadata: &Metadata<'_>, fields: &Fields| send(&journal, metadata, fields),
     })
 }
@@ -60,7 +67,13 @@ where
             }
         }
         event.record(&mut fields);
-        (self.take)(event.metadata(), &fields);
+        match self.flood.passes(event.metadata(), fields.is_of_call()) {
+            Passage::LeftOut => {}
+            passage => {
+                flood::tell(&mut fields.message, passage);
+                (self.take)(event.metadata(), &fields);
+            }
+        }
     }
 }
 
@@ -93,6 +106,7 @@ fn level(level: Level) -> log::Level {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, Mutex};
 
     use tracing_subscriber::layer::SubscriberExt as _;
@@ -104,6 +118,7 @@ mod tests {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let keep = Arc::clone(&kept);
         let layer = SpanFields {
+            flood: Flood::new(|| Duration::ZERO),
             take: move |_: &Metadata<'_>, fields: &Fields| {
                 keep.lock().unwrap().push(fields.clone());
             },
@@ -122,5 +137,40 @@ mod tests {
             has("call.sid", "CA1") && has("stage", "transcript") && has("event", "call.started")
         );
         assert!(has("late", "8") && !has("late", "7"), "the inner word stands");
+    }
+
+    #[test]
+    fn a_flood_is_cut_short_and_told_but_no_error_and_no_line_of_a_call_is_ever_left_out() {
+        static NOW_S: AtomicU64 = AtomicU64::new(0);
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let keep = Arc::clone(&kept);
+        let layer = SpanFields {
+            flood: Flood::new(|| Duration::from_secs(NOW_S.load(Ordering::SeqCst))),
+            take: move |_: &Metadata<'_>, fields: &Fields| {
+                keep.lock().unwrap().push(fields.message.clone());
+            },
+        };
+        let knock = || tracing::warn!(event = "webhook.refused", "refused");
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            for number in 0..1000 {
+                knock();
+                tracing::info!(call.sid = "CA1", "of a call");
+                tracing::error!(number, "an error");
+            }
+            NOW_S.store(60, Ordering::SeqCst);
+            knock();
+            knock();
+        });
+        let kept = kept.lock().unwrap();
+        let count = |text: &str| kept.iter().filter(|message| message.as_str() == text).count();
+        assert_eq!((count("of a call"), count("an error"), count("refused")), (1000, 1000, 29 + 1));
+        let told: Vec<&String> = kept.iter().filter(|message| message.contains('(')).collect();
+        assert_eq!(
+            told,
+            [
+                "refused (for a minute, more lines like this are only counted)",
+                "refused (970 lines like this were left out before it)"
+            ]
+        );
     }
 }

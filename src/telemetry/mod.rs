@@ -1,14 +1,18 @@
 //! Where log lines go: the journal when systemd listens, standard error otherwise.
 //!
 //! Invariant: a line carries the fields of the spans it was written in, so that
-//! `journalctl CALL_SID=…` tells the whole story of a call. Standard output is for answers and
+//! `journalctl CALL_SID=…` tells the whole story of a call; whatever floods the journal, no error
+//! and no line of a call is left out. Standard output is for answers and
 //! is never written to.
 //!
 //! Not here: what is logged. Phone numbers (beyond their last four digits), words spoken and
 //! secrets never are; that is the duty of whoever logs.
 
 mod fields;
+mod flood;
 mod journal;
+
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -32,6 +36,8 @@ pub struct Options {
     pub format: Format,
     /// Which lines, in the syntax of `tracing`'s filters (`info`, `fieldtape=debug`).
     pub filter: String,
+    /// The time since the machine booted, by which a flood of lines is cut short.
+    pub since_boot: fn() -> Duration,
 }
 
 /// A log that could not be set up.
@@ -60,7 +66,7 @@ pub fn init(options: &Options) -> Result<(), TelemetryError> {
     let set = match options.format {
         Format::Json => registry.with(stderr.json().flatten_event(true)).try_init(),
         Format::Auto if systemd_journal_logger::connected_to_journal() => {
-            match journal::connect() {
+            match journal::connect(options.since_boot) {
                 Ok(layer) => registry.with(layer).try_init(),
                 Err(error) => {
                     let set = registry.with(stderr.with_target(false).with_ansi(false)).try_init();

@@ -113,6 +113,13 @@ impl LiveBoard {
         }
     }
 
+    /// Takes every call off the board.
+    pub fn clear(&self) {
+        for (_, live) in self.calls().drain() {
+            live.tell(LiveEvent::End);
+        }
+    }
+
     /// Takes the call off the board.
     pub fn end(&self, call_sid: &CallSid) {
         if let Some(live) = self.calls().remove(call_sid) {

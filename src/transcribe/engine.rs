@@ -15,6 +15,7 @@ use whisper_rs::{
 };
 
 use super::heard::{Attempt, EngineError, Haste, Heard, Manner, Word};
+use super::memory::{Pages, give_back, use_huge_pages};
 use super::spans::FRAME;
 use super::timing::{self, Phrase, Token};
 
@@ -28,9 +29,9 @@ const PLACES_PER_SECOND: usize = 50;
 const PLACES_SPARE: usize = 512;
 const PLACES_MIN: usize = 1024;
 
-/// The most places, 28.2 s, a breath more than a window: the memory of a window's work grows with
-/// their square, and the last second's is 7 MB.
-const PLACES_MAX: usize = 1408;
+/// The most places, 26.6 s, a breath more than a window: the memory of a window's work grows with
+/// their square, and the last second's is 5 MB.
+const PLACES_MAX: usize = 1328;
 
 /// Places are a multiple of this: the fast matrix kernels take only whole blocks, and at the
 /// model's own 1500 its attention falls out of them (0.93 s a window, at 1488 0.79 s).
@@ -73,7 +74,7 @@ impl Engine {
                 format!("this processor has no {missing}, without which no speech is heard");
             return Err(EngineError::Failed(error));
         }
-        super::memory::give_back();
+        give_back();
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false);
@@ -82,7 +83,9 @@ impl Engine {
             |what: &str, error| EngineError::Model(format!("{what} cannot be loaded: {error}"));
         let context = WhisperContext::new_with_params(path_of(model), parameters)
             .map_err(|error| broken("the speech model", error))?;
+        use_huge_pages(Pages::Filled);
         let state = context.create_state().map_err(|error| broken("the speech model", error))?;
+        use_huge_pages(Pages::Fresh);
         let mut parameters = WhisperVadContextParams::new();
         parameters.set_n_threads(1);
         parameters.set_use_gpu(false);

@@ -64,6 +64,8 @@ pub struct LiveTrackSource {
     pub rate: RateHz,
     /// Where its first sample lies on the call's timeline.
     pub origin: Samples8k,
+    /// From where on the call's timeline it is heard: what is before was heard elsewhere.
+    pub heard_from: Samples8k,
 }
 
 /// Writes live calls' words on the board.
@@ -275,13 +277,14 @@ enum Shown {
 
 impl Ear {
     fn new(number: u64, track: &LiveTrackSource, language: &str, now: Duration) -> Self {
+        let from = Samples8k::new(track.heard_from.since(track.origin)).at(RateHz::Hz16000);
         Self {
             number,
             party: track.party,
             origin_ms: track.origin.as_millis(),
             language: language.to_owned(),
-            consumed_to: 0,
-            looked_to: 0,
+            consumed_to: from,
+            looked_to: from,
             looked_at: now,
             next_look: now,
             waiting_since: None,

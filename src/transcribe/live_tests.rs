@@ -15,6 +15,7 @@ fn ear() -> Ear {
         part_path: "agent.part".into(),
         rate: RateHz::Hz16000,
         origin: Samples8k::from_millis(500),
+        heard_from: Samples8k::ZERO,
     };
     Ear::new(1, &track, "auto", at(10_000))
 }
@@ -99,6 +100,7 @@ fn writer(clock: &Arc<crate::clock::ManualClock>) -> LiveWriter<fn() -> Vec<Live
                     part_path: format!("{n}-{party}.part").into(),
                     rate: RateHz::Hz16000,
                     origin: Samples8k::ZERO,
+                    heard_from: Samples8k::ZERO,
                 })
                 .collect(),
         };
@@ -146,4 +148,17 @@ fn guesses_go_round_the_speakers_and_stop_when_words_are_late() {
     first.tracks.values_mut().next().unwrap().waiting_since = None;
     clock.advance(GUESS_LAG_MAX + LOOK_EVERY + at(1));
     assert_eq!(writer.next_to_guess(), None, "nobody has looked for too long");
+}
+
+#[test]
+fn a_track_that_takes_over_is_heard_from_where_it_does() {
+    let track = LiveTrackSource {
+        party: Party::Agent,
+        part_path: "agent-line.part".into(),
+        rate: RateHz::Hz16000,
+        origin: Samples8k::from_millis(500),
+        heard_from: Samples8k::from_millis(2500),
+    };
+    let ear = Ear::new(1, &track, "auto", at(0));
+    assert_eq!((ear.consumed_to, ear.looked_to), (32_000, 32_000));
 }

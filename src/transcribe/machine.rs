@@ -44,7 +44,7 @@ impl Machine {
     }
 
     /// Returns its highest temperature in thousandths of a degree; none where nothing measures it.
-    pub(crate) fn millidegrees(&self) -> Option<i64> {
+    pub fn millidegrees(&self) -> Option<i64> {
         let zones = std::fs::read_dir(&self.thermal).ok()?.flatten();
         let zones =
             zones.filter(|zone| zone.file_name().as_encoded_bytes().starts_with(b"thermal_zone"));

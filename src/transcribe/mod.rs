@@ -33,6 +33,7 @@ mod machine;
 mod memory;
 mod models;
 mod orphan;
+mod parts;
 mod place;
 mod queue;
 mod scan;
@@ -61,7 +62,7 @@ pub use machine::Machine;
 pub use models::{ModelError, ModelFiles};
 pub use schedule::{LiveCalls, Schedule};
 pub use segment::{LiveText, Segment, SpokenWord, WindowText};
-pub use speech::Speech;
+pub use speech::{Proved, Speech, prove};
 pub use work::{TranscriptWork, TranscriptWorkOptions};
 
 /// More threads than these are never used, whoever asks: a window has no more work to share.

@@ -1,7 +1,7 @@
 //! Goes over a track's sound once, front to back, and gives out windows of speech.
 //!
 //! Memory is the same for any length: at most a span under way, a window being filled and the
-//! piece that waits for the detector (28 s + 28 s + 10 s of floats, 4.2 MB).
+//! piece that waits for the detector (26 s + 26 s + 10 s of floats, 4 MB).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -34,8 +34,8 @@ const NOISE_MAX: f32 = 1e-5;
 const NOISE_JUDGED_FRAMES: usize = 94;
 
 /// After the call: 320 ms of silence end an utterance, so that windows can be filled to the brim,
-/// and 27.2 s are the longest (a window less two pads).
-pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 850 };
+/// and 25.6 s are the longest (a window less two pads).
+pub(crate) const AFTER_CALL: Rules = Rules { silence_frames: 10, longest_frames: 800 };
 
 /// While the call runs: 600 ms, for a pause may still be one of thought, and 12 s, for somebody
 /// is waiting.

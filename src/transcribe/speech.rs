@@ -107,6 +107,24 @@ impl Drop for Speech {
     }
 }
 
+/// A speech process that was started to see whether it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proved {
+    /// The model that it loaded.
+    pub model: String,
+    /// Whether systemd started it.
+    pub by_systemd: bool,
+}
+
+/// Starts a speech process of its own, has it load the model for finished calls, and lets it go.
+pub fn prove(options: Options) -> Result<Proved, SpeechError> {
+    let mut engine = Engine::new(options, Arc::new(Jobs::new()));
+    let model = engine.load(Slot::Track)?;
+    let by_systemd = engine.worker.as_ref().is_some_and(|warm| warm.worker.pid().is_none());
+    engine.end_worker();
+    Ok(Proved { model, by_systemd })
+}
+
 /// What the thread owns.
 struct Engine {
     options: Options,

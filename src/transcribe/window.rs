@@ -5,12 +5,16 @@
 
 use super::spans::{RATE_HZ, Span};
 
-/// The longest window: the model looks at 30 s, and a window that fills them all loses its end: 27.5 s.
-pub(crate) const WINDOW_SAMPLES_MAX: usize = 55 * 8_000;
+/// The longest window: 26 s. The model looks at 30 s, and a window that fills them all loses its end;
+/// with shorter ones, words are lost at the edges.
+pub(crate) const WINDOW_SAMPLES_MAX: usize = 26 * 16_000;
 
-/// Sound kept before and after speech, so that no word loses its edge: 150 ms. Two utterances
-/// are then 0.3 s apart, which the model hears as a pause.
+/// Sound kept before and after speech, so that no word loses its edge: 150 ms.
 pub(crate) const PAD: u64 = RATE_HZ * 3 / 20;
+
+/// What of it is kept towards a neighbour in the window: 100 ms. Two utterances are then 0.2 s apart,
+/// which the model hears as a pause.
+const PAD_INSIDE: u64 = RATE_HZ / 10;
 
 /// An utterance with its sound.
 #[derive(Debug, Clone)]
@@ -122,12 +126,15 @@ impl Window {
 
     /// Appends `utterance`.
     pub(crate) fn push(&mut self, utterance: &Utterance) {
-        self.pieces.push(Piece {
-            at: self.audio.len(),
-            from: utterance.from,
-            speech: utterance.speech,
-        });
-        self.audio.extend_from_slice(&utterance.audio);
+        let Utterance { speech, from, audio } = utterance;
+        let mut left_out = 0;
+        if let Some(last) = self.pieces.last() {
+            self.audio.truncate(last.in_window(last.speech.end + PAD_INSIDE));
+            left_out = speech.start.saturating_sub(from + PAD_INSIDE);
+        }
+        self.pieces.push(Piece { at: self.audio.len(), from: from + left_out, speech: *speech });
+        let left_out = usize::try_from(left_out).unwrap_or(usize::MAX);
+        self.audio.extend_from_slice(audio.get(left_out..).unwrap_or_default());
     }
 }
 
@@ -164,6 +171,16 @@ mod tests {
                 assert!((value - piece.on_track(sample) as f32).abs() < 0.5, "{sample}");
             }
         }
+    }
+
+    #[test]
+    fn neighbours_are_a_fifth_of_a_second_apart_and_the_outermost_keep_their_pads() {
+        let window = window();
+        let places: Vec<_> = window.pieces.iter().map(Piece::speech_in_window).collect();
+        let apart = places.windows(2).map(|pair| pair[1].0 - pair[0].1);
+        assert_eq!(apart.collect::<Vec<_>>(), [3200, 3200]);
+        assert_eq!(places[0].0, usize::try_from(PAD).unwrap());
+        assert_eq!(window.audio.len() - places[2].1, usize::try_from(PAD).unwrap());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::segment::Segment;
 
-/// The longest message: 28 s of speech with the times of its words are some 10 KiB, a vocabulary is
+/// The longest message: 26 s of speech with the times of its words are some 10 KiB, a vocabulary is
 /// a page.
 const MESSAGE_BYTES_MAX: u32 = 256 * 1024;
 

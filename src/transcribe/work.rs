@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hearing::{Cut, Hearing, manner};
+use super::parts::{OpenPart, Part, best_source, parts};
 use super::schedule::Schedule;
 use super::{ModelError, Said, Segment, Speech, SpeechError, SpokenWord, merge};
 use crate::clock::SharedClock;
@@ -66,27 +67,36 @@ impl TranscriptWork {
     }
 
     async fn transcribe(&self, claim: &Claim) -> Result<Option<Output>, Failure> {
-        let Some(detail) =
-            self.options.store.call_as_recorded(claim.call_sid()).await.map_err(Cut::from)?
-        else {
-            return Ok(None);
-        };
+        let detail = self.options.store.call(claim.call_sid()).await.map_err(Cut::from)?;
+        let Some(detail) = detail else { return Ok(None) };
         let source = best_source(&detail.tracks);
-        let tracks = Party::ALL.iter().flat_map(|party| widest(&detail.tracks, *party, source));
-        let files = tracks.map(|track| Ok((track, Arc::new(self.open(track)?))));
+        let planned = parts(&detail.tracks, &detail.gaps, source).into_iter();
+        let files = planned.map(|part| self.open_part(part));
         let files = files.collect::<Result<Vec<_>, Failure>>()?;
         let hearing = self.hearing(claim, &files).await?;
         let mut heard = Heard::default();
         let mut parties = Party::ALL.iter().map(|party| (*party, Vec::new())).collect::<Vec<_>>();
-        for (track, audio) in &files {
-            let other = files.iter().find(|(other, _)| is_beside(track, other));
-            let other = other.map(|(_, audio)| audio);
-            let said = hear(&hearing, track, (audio, other), &mut heard).await?;
-            if let Some((_, own)) = parties.iter_mut().find(|(party, _)| *party == track.party) {
-                own.extend(said);
+        let mut spoke = Vec::new();
+        for OpenPart { part, audio, other } in &files {
+            let party = part.track.party;
+            // What stands in for a microphone that was heard all the time is not listened to.
+            let stands_in = part.instead.is_some() && !spoke.contains(&party);
+            if !part.can_count() && !stands_in {
+                continue;
+            }
+            let said = hear(&hearing, part.track, (audio, other.as_ref()), &mut heard).await?;
+            if part.instead.is_none() && !said.is_empty() {
+                spoke.push(party);
+            }
+            if let Some((_, own)) = parties.iter_mut().find(|(other, _)| *other == party) {
+                own.extend(said.into_iter().filter(|said| stands_in || part.counts(said)));
             }
         }
         let Some((language, model)) = heard.by else { return Ok(None) };
+        for (party, _) in parties.iter_mut().filter(|_| detail.call.parties_swapped) {
+            // Kept as recorded: they are exchanged when they are read.
+            *party = party.other();
+        }
         let segments = merge(parties).into_iter().map(row).collect();
         let transcript =
             TranscriptRow { source, language, model, dropped: heard.dropped, segments };
@@ -119,13 +129,14 @@ impl TranscriptWork {
     async fn hearing<'a>(
         &'a self,
         claim: &'a Claim,
-        files: &[(&TrackRow, Arc<File>)],
+        parts: &[OpenPart<'_>],
     ) -> Result<Hearing<'a>, Failure> {
         let TranscriptWorkOptions { store, clock, schedule, speech, language, .. } = &self.options;
         let by = speech.manner().map_err(Cut::from)?;
-        let named = files.iter().map(|(track, file)| (track.path.as_str(), &**file));
+        let path = |part: &OpenPart<'_>| part.part.track.path.clone();
+        let named = parts.iter().map(|part| (part.part.track.path.as_str(), &*part.audio));
         let manner = manner(&by, language, named).map_err(|error| Failure::Track {
-            path: files.iter().map(|(track, _)| track.path.as_str()).collect::<Vec<_>>().join(", "),
+            path: parts.iter().map(path).collect::<Vec<_>>().join(", "),
             why: error.to_string(),
             gone: false,
         })?;
@@ -133,7 +144,13 @@ impl TranscriptWork {
         Ok(Hearing { store, clock, schedule, speech, language, claim, manner, kept })
     }
 
-    fn open(&self, track: &TrackRow) -> Result<std::fs::File, Failure> {
+    fn open_part<'a>(&self, part: Part<'a>) -> Result<OpenPart<'a>, Failure> {
+        let audio = Arc::new(self.open(part.track)?);
+        let other = part.other.map(|other| self.open(other)).transpose()?.map(Arc::new);
+        Ok(OpenPart { part, audio, other })
+    }
+
+    fn open(&self, track: &TrackRow) -> Result<File, Failure> {
         let failure = |why: String, gone| Failure::Track { path: track.path.clone(), why, gone };
         let path: RelPath = track
             .path
@@ -146,6 +163,7 @@ impl TranscriptWork {
     }
 
     /// The files that a finished transcript leaves without use: the 8 kHz ones hold the same sound.
+    /// A microphone's do not.
     fn spent(&self, detail: &CallDetail) -> Vec<String> {
         let wide = |track: &&TrackRow| {
             self.options.wide_is_spent
@@ -193,62 +211,6 @@ impl Heard {
         }
         self.has_words |= first_words;
     }
-}
-
-/// How much shorter than what was heard here Twilio's copy may be and still count as whole: what a
-/// call's end takes on its way.
-const SHORTER_MAX_MS: u64 = 2_000;
-
-/// Which copy the conversation is made from: Twilio's has both parties clean and without loss, if
-/// it goes as far as the one made here.
-fn best_source(tracks: &[TrackRow]) -> TrackSource {
-    let end_ms = |source| {
-        let of_source = tracks.iter().filter(|track| track.source == source);
-        of_source.map(end_ms).max().unwrap_or(0)
-    };
-    let (cloud, stream) = (end_ms(TrackSource::Cloud), end_ms(TrackSource::Stream));
-    if cloud > 0 && cloud + SHORTER_MAX_MS >= stream {
-        TrackSource::Cloud
-    } else {
-        TrackSource::Stream
-    }
-}
-
-/// Says whether a file has the other party's sound of the same time, sample beside sample.
-fn is_beside(track: &TrackRow, other: &TrackRow) -> bool {
-    track.party != other.party && (track.origin, track.lead) == (other.origin, other.lead)
-}
-
-fn length_ms(track: &TrackRow) -> u64 {
-    track.samples * 1000 / u64::from(track.rate.get())
-}
-
-fn end_ms(track: &TrackRow) -> u64 {
-    (track.origin.as_millis() + length_ms(track)).saturating_sub(track.lead.as_millis())
-}
-
-/// One party's parts in order, each at the widest rate that is there. Of recordings of the same
-/// stretch, which an account may make several of, the longest.
-fn widest(tracks: &[TrackRow], party: Party, source: TrackSource) -> Vec<&TrackRow> {
-    let mut files: Vec<&TrackRow> = tracks
-        .iter()
-        .filter(|track| track.party == party && track.source == source && track.samples > 0)
-        .collect();
-    files.sort_by_key(|track| (track.part_no, std::cmp::Reverse(track.rate)));
-    files.dedup_by_key(|track| track.part_no);
-    files.sort_by_key(|track| std::cmp::Reverse(length_ms(track)));
-    let mut chosen: Vec<&TrackRow> = Vec::new();
-    for file in files {
-        let (start, end) = (file.origin.as_millis(), end_ms(file));
-        let said = |other: &&TrackRow| {
-            start.max(other.origin.as_millis()) + 1_000 < end.min(end_ms(other))
-        };
-        if !chosen.iter().any(said) {
-            chosen.push(file);
-        }
-    }
-    chosen.sort_by_key(|track| (track.origin, track.part_no));
-    chosen
 }
 
 fn words(transcript: &TranscriptRow) -> usize {

@@ -110,6 +110,11 @@ impl Door {
         Self { public_url, validator }
     }
 
+    /// Returns what signs as the door expects it.
+    pub fn validator(&self) -> &Validator {
+        &self.validator
+    }
+
     /// Checks one request over every form its URL may have been signed in: as it came and with
     /// a trailing `/` (Twilio's own advice), each with and without a port.
     pub fn check(&self, knock: Knock<'_>) -> Result<(), SignatureError> {

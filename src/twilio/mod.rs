@@ -1,7 +1,8 @@
 //! Twilio's wire: what it sends us taken apart, what we answer it put together.
 //!
 //! Duty: request signatures, forms, webhooks, `TwiML` and media stream messages, as pure
-//! functions from bytes to types and back; and in [`rest`] the client of the REST API.
+//! functions from bytes to types and back; in [`rest`] the client of the REST API; and in
+//! [`round_trip`] our own public address, called as Twilio calls it.
 //!
 //! Invariants: whatever bytes come in, the answer is a value or an error that names the field;
 //! nothing here panics, allocates without a bound, or puts a secret, a number or a spoken word
@@ -15,6 +16,7 @@ pub mod form;
 pub mod media;
 mod moment;
 pub mod rest;
+pub mod round_trip;
 pub mod signature;
 pub mod twiml;
 pub mod webhook;

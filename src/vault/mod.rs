@@ -55,10 +55,10 @@ use crate::domain::{CallSid, Party, UnixMillis};
 
 pub use download::{Download, DownloadError, SealedDownload};
 pub use error::{Error, Fault};
-pub use names::{BadPath, CloudTrackName, Folder, PartNo, RelPath, TrackName};
+pub use names::{BadPath, CloudTrackName, Folder, PartNo, RelPath, TrackName, VoiceCopy};
 pub use open::OpenTrack;
 pub use rewrite::{Rewrite, Rewritten};
-pub use salvage::Salvage;
+pub use salvage::{Day, Salvage};
 pub use seal::{SealFailed, SealedTrack};
 pub use sound::{Expect, Unsound};
 pub use tick::{SLOW_TICK, SyncHealth};
@@ -197,6 +197,11 @@ impl Vault {
     /// it. It waits as long as the disk does.
     pub fn probe_writable(&self) -> Result<(), Error> {
         disk::probe(&self.inner.root.join(names::RECORDINGS).join(".probe"))
+    }
+
+    /// Makes open tracks durable so often from now on.
+    pub fn set_sync_every(&self, sync_every: Duration) {
+        self.inner.ticker.set_every(sync_every);
     }
 
     /// Makes everything appended so far durable, now.

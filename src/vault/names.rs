@@ -187,6 +187,18 @@ impl PartNo {
     }
 }
 
+/// Which of two live copies of a party's voice a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum VoiceCopy {
+    /// The one that speaks for the party: mostly the only one.
+    First,
+    /// What came over Twilio's line beside a better source of the same voice.
+    Line,
+}
+
+/// What is in the name of a file that came over Twilio's line beside a better one.
+const LINE: &str = "line";
+
 /// Which track of a call a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TrackName {
@@ -194,6 +206,8 @@ pub struct TrackName {
     pub part_no: PartNo,
     /// Who speaks.
     pub party: Party,
+    /// Which copy of what they say.
+    pub copy: VoiceCopy,
     /// How many samples a second.
     pub rate: RateHz,
 }
@@ -201,22 +215,29 @@ pub struct TrackName {
 impl TrackName {
     /// Returns the file's name once it is sealed.
     pub fn file_name(self) -> String {
-        let Self { part_no, party, rate } = self;
+        let Self { part_no, party, copy, rate } = self;
+        let line = match copy {
+            VoiceCopy::First => String::new(),
+            VoiceCopy::Line => format!("-{LINE}"),
+        };
         match part_no {
-            PartNo::FIRST => format!("{party}_{}Hz.wav", rate.get()),
-            PartNo(later) => format!("{party}-{later}_{}Hz.wav", rate.get()),
+            PartNo::FIRST => format!("{party}{line}_{}Hz.wav", rate.get()),
+            PartNo(later) => format!("{party}{line}-{later}_{}Hz.wav", rate.get()),
         }
     }
 
     /// Understands a file's name once it is sealed; other files have other names.
     pub(super) fn from_file_name(name: &str) -> Option<Self> {
         let (who, rate) = name.strip_suffix("Hz.wav")?.split_once('_')?;
-        let (party, part_no) = who.split_once('-').unwrap_or((who, "1"));
-        let parsed = Self {
-            part_no: PartNo::new(part_no.parse().ok()?)?,
-            party: party.parse().ok()?,
-            rate: RateHz::from_hz(rate.parse().ok()?)?,
+        let mut words = who.split('-').peekable();
+        let party = words.next()?.parse().ok()?;
+        let copy = match words.next_if_eq(&LINE) {
+            Some(_) => VoiceCopy::Line,
+            None => VoiceCopy::First,
         };
+        let part_no = PartNo::new(words.next().unwrap_or("1").parse().ok()?)?;
+        let rate = RateHz::from_hz(rate.parse().ok()?)?;
+        let parsed = Self { part_no, party, copy, rate };
         // `technician-1`, `-02` or `+8000` would be a second name of the same track.
         (parsed.file_name() == name).then_some(parsed)
     }
@@ -302,12 +323,17 @@ mod tests {
         let second = TrackName {
             part_no: PartNo::FIRST.next(),
             party: Party::Technician,
+            copy: VoiceCopy::First,
             rate: RateHz::Hz8000,
         };
         let first = TrackName { part_no: PartNo::FIRST, party: Party::Agent, ..second };
+        let line = TrackName { copy: VoiceCopy::Line, ..first };
+        let later_line = TrackName { copy: VoiceCopy::Line, party: Party::Agent, ..second };
         assert_eq!(second.file_name(), "technician-2_8000Hz.wav");
         assert_eq!(first.file_name(), "agent_8000Hz.wav");
-        for name in [first, second] {
+        assert_eq!(line.file_name(), "agent-line_8000Hz.wav");
+        assert_eq!(later_line.file_name(), "agent-line-2_8000Hz.wav");
+        for name in [first, second, line, later_line] {
             assert_eq!(TrackName::from_file_name(&name.file_name()), Some(name));
         }
         for other in [
@@ -323,6 +349,10 @@ mod tests {
             "agent-cloud_8000Hz.wav",
             "agent-cloud-2_8000Hz.wav",
             "agent_8000Hz.wav.new",
+            "agent-line-1_8000Hz.wav",
+            "agent-line-line_8000Hz.wav",
+            "agent-2-line_8000Hz.wav",
+            "line_8000Hz.wav",
         ] {
             assert_eq!(TrackName::from_file_name(other), None, "{other}");
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::SystemClock;
 use crate::domain::{Party, UnixMillis};
-use crate::vault::{Options, PartNo};
+use crate::vault::{Options, PartNo, VoiceCopy};
 
 fn open_one() -> (tempfile::TempDir, Vault, OpenTrack) {
     let root = tempfile::tempdir().unwrap();
@@ -14,7 +14,12 @@ fn open_one() -> (tempfile::TempDir, Vault, OpenTrack) {
     let vault = Vault::open(options, Arc::new(SystemClock)).unwrap();
     let call_sid = format!("CA{}", "0".repeat(32)).parse().unwrap();
     let folder = vault.folder(&call_sid, UnixMillis::new(0)).unwrap();
-    let name = TrackName { part_no: PartNo::FIRST, party: Party::Agent, rate: RateHz::Hz8000 };
+    let name = TrackName {
+        part_no: PartNo::FIRST,
+        party: Party::Agent,
+        copy: VoiceCopy::First,
+        rate: RateHz::Hz8000,
+    };
     let track = vault.open_track(&folder, name).unwrap();
     (root, vault, track)
 }

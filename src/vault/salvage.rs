@@ -5,12 +5,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::names::{PART_SUFFIX, RECORDINGS};
 use super::seal::rename_durably;
 use super::{Error, Folder, PartNo, SealFailed, SealedTrack, TrackName, Vault, disk, open};
 use crate::audio::{WAV_HEADER_BYTES, wav_header};
-use crate::domain::{RateHz, Samples8k};
+use crate::domain::{RateHz, Samples8k, UnixMillis};
 
 /// What a call's folder holds after its salvage.
 #[derive(Debug)]
@@ -27,7 +28,12 @@ pub(super) struct Found {
     pub(super) name: TrackName,
     is_part: bool,
     data_bytes: u64,
+    written_at: Option<SystemTime>,
 }
+
+/// The folder of a day.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Day(PathBuf);
 
 /// How long a track is on the call's timeline; half a sample of 8 kHz counts whole.
 fn length(rate: RateHz, data_bytes: u64) -> Samples8k {
@@ -90,23 +96,40 @@ impl Vault {
     /// Only names are read, never files, so this takes milliseconds for thousands of calls. A
     /// folder that cannot be read is told to the log and does not hide the others.
     pub fn stray_parts(&self) -> Result<Vec<Folder>, Error> {
-        let recordings = self.inner.root.join(RECORDINGS);
-        let in_use = self.inner.ticks.folders_in_use();
         let mut strays = Vec::new();
-        for year in folders_in(&recordings)? {
-            for month in folders_or_none(&year) {
-                for day in folders_or_none(&month) {
-                    for call in folders_or_none(&day) {
-                        let Some(folder) = self.as_folder(&call) else { continue };
-                        if !in_use.contains(&folder) && holds_part(&call) {
-                            strays.push(folder);
-                        }
-                    }
-                }
-            }
+        for day in self.days()? {
+            let parts = |folder: &Folder| holds_part(&self.folder_path(folder));
+            strays.extend(self.folders_of(&day).into_iter().filter(parts));
         }
         strays.sort_unstable();
         Ok(strays)
+    }
+
+    /// Lists the days that have folders of calls.
+    pub fn days(&self) -> Result<Vec<Day>, Error> {
+        let mut days = Vec::new();
+        for year in folders_in(&self.inner.root.join(RECORDINGS))? {
+            for month in folders_or_none(&year) {
+                days.extend(folders_or_none(&month).into_iter().map(Day));
+            }
+        }
+        days.sort_unstable();
+        Ok(days)
+    }
+
+    /// Lists the folders of a day's calls, those with an open track excepted.
+    pub fn folders_of(&self, Day(day): &Day) -> Vec<Folder> {
+        let in_use = self.inner.ticks.folders_in_use();
+        let folders = folders_or_none(day).into_iter().filter_map(|path| self.as_folder(&path));
+        folders.filter(|folder| !in_use.contains(folder)).collect()
+    }
+
+    /// Says when the last of a call's tracks was written to, by the wall clock of that time.
+    pub fn last_written(&self, folder: &Folder) -> Option<UnixMillis> {
+        let tracks = self.tracks_in(folder).ok()?;
+        let newest = tracks.into_iter().filter_map(|found| found.written_at).max()?;
+        let since = newest.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(UnixMillis::new)
     }
 
     fn as_folder(&self, path: &Path) -> Option<Folder> {
@@ -127,13 +150,13 @@ impl Vault {
                 None => (file_name, false),
             };
             let Some(name) = TrackName::from_file_name(sealed_name) else { continue };
-            let data_bytes = match entry.metadata() {
-                Ok(metadata) => data_bytes(metadata.len()),
+            let (data_bytes, written_at) = match entry.metadata() {
+                Ok(metadata) => (data_bytes(metadata.len()), metadata.modified().ok()),
                 // Sealed or removed since it was listed.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(unread(error)),
             };
-            tracks.push(Found { name, is_part, data_bytes });
+            tracks.push(Found { name, is_part, data_bytes, written_at });
         }
         Ok(tracks)
     }

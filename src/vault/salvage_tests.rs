@@ -94,6 +94,21 @@ fn parts_with_different_numbers_keep_their_own_lengths() {
 }
 
 #[test]
+fn the_line_beside_a_microphone_is_sealed_like_any_other_and_as_long() {
+    let (_root, vault) = new_vault();
+    let folder = new_folder(&vault);
+    for (copy, samples) in [(VoiceCopy::First, 300), (VoiceCopy::Line, 350)] {
+        let mut track = vault.open_track(&folder, TrackName { copy, ..AGENT }).unwrap();
+        track.append(&speech(samples)).unwrap();
+    }
+    assert_eq!(vault.next_part_no(&folder, Party::Agent).unwrap(), PartNo::FIRST.next());
+    let tracks = vault.salvage(&folder).unwrap().tracks;
+    let names: Vec<&str> = tracks.iter().map(|track| track.path().file_name()).collect();
+    assert_eq!(names, ["agent_8000Hz.wav", "agent-line_8000Hz.wav"]);
+    assert_eq!(tracks.iter().map(SealedTrack::samples).collect::<Vec<_>>(), [350, 350]);
+}
+
+#[test]
 fn what_is_being_written_is_left_alone_here_and_in_another_process() {
     let (root, vault) = new_vault();
     let folder = new_folder(&vault);

@@ -34,11 +34,15 @@ pub(super) fn new_folder(vault: &Vault) -> Folder {
 }
 
 pub(super) fn name(party: Party, rate: RateHz) -> TrackName {
-    TrackName { part_no: PartNo::FIRST, party, rate }
+    TrackName { part_no: PartNo::FIRST, party, copy: VoiceCopy::First, rate }
 }
 
-pub(super) const AGENT: TrackName =
-    TrackName { part_no: PartNo::FIRST, party: Party::Agent, rate: RateHz::Hz8000 };
+pub(super) const AGENT: TrackName = TrackName {
+    part_no: PartNo::FIRST,
+    party: Party::Agent,
+    copy: VoiceCopy::First,
+    rate: RateHz::Hz8000,
+};
 
 pub(super) fn all_four() -> Vec<TrackName> {
     let rates = [RateHz::Hz8000, RateHz::Hz16000];

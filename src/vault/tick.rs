@@ -1,6 +1,7 @@
 //! The one beat at which all open tracks become durable.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -153,6 +154,7 @@ fn watched<R>(files: usize, work: impl FnOnce() -> R) -> R {
 
 /// The thread that ticks until it is dropped.
 pub(super) struct Ticker {
+    every_ms: Arc<AtomicU64>,
     stop: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -161,11 +163,17 @@ impl Ticker {
     pub(super) fn start(ticks: &Arc<Ticks>, every: Duration) -> std::io::Result<Self> {
         let (stop, stopped) = sync_channel(0);
         let ticks = Arc::clone(ticks);
-        let every = every.max(SYNC_EVERY_MIN);
+        let every_ms = Arc::new(AtomicU64::new(whole_ms(every)));
+        let pace = Arc::clone(&every_ms);
         let thread = std::thread::Builder::new()
             .name("vault-tick".to_owned())
-            .spawn(move || beat(&ticks, every, &stopped))?;
-        Ok(Self { stop: Some(stop), thread: Some(thread) })
+            .spawn(move || beat(&ticks, &pace, &stopped))?;
+        Ok(Self { every_ms, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Ticks so often from the next tick on.
+    pub(super) fn set_every(&self, every: Duration) {
+        self.every_ms.store(whole_ms(every), Ordering::Relaxed);
     }
 
     /// Says whether it still ticks.
@@ -174,13 +182,18 @@ impl Ticker {
     }
 }
 
-/// Ticks once every `every`, however long a tick takes, so that no sound waits longer.
-fn beat(ticks: &Ticks, every: Duration, stopped: &Receiver<()>) {
-    let mut pause = every;
+fn whole_ms(every: Duration) -> u64 {
+    u64::try_from(every.max(SYNC_EVERY_MIN).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Ticks once every `every_ms`, however long a tick takes, so that no sound waits longer.
+fn beat(ticks: &Ticks, every_ms: &AtomicU64, stopped: &Receiver<()>) {
+    let every = || Duration::from_millis(every_ms.load(Ordering::Relaxed));
+    let mut pause = every();
     while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
         let began = ticks.clock.since_boot();
         ticks.tick();
-        pause = every.saturating_sub(ticks.clock.since_boot().saturating_sub(began));
+        pause = every().saturating_sub(ticks.clock.since_boot().saturating_sub(began));
     }
 }
 

@@ -4,9 +4,15 @@
 
 use axum::Router;
 
-use super::lan::{LanState, api_router};
+use super::lan::{LanState, api_router, degraded_api_router};
+use crate::health::Health;
 
 /// Makes the router of the admin socket.
 pub fn router(state: LanState) -> Router {
     api_router(state)
+}
+
+/// Makes the same for an appliance without a data folder: how it is, and nothing else.
+pub fn degraded_router(health: Health) -> Router {
+    degraded_api_router(health)
 }

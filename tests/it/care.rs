@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use fieldtape::clock::{Clock as _, ManualClock};
 use fieldtape::domain::{CallSid, Party, Stage, TrackSource, UnixMillis};
 use fieldtape::simulate::Sound;
 use fieldtape::store::{
@@ -203,7 +204,7 @@ async fn the_queue_is_listed_and_what_failed_is_tried_again() {
     let sid = recorded(&home).await;
     let store = ledger(&home);
     settle(&store, Stage::Transcript, Settlement::Never { why: "it broke".to_owned() }).await;
-    store.was_off(UnixMillis::new(1_000), 1).await.unwrap();
+    store.was_off(ManualClock::new(UnixMillis::new(1_000)).reading(), 1).await.unwrap();
     drop(store);
     let appliance = home.start().await;
     let listed = home.run(&["queue", "ls"]).await;

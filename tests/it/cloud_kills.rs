@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fieldtape::clock::{Clock as _, SystemClock};
@@ -17,8 +16,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep};
 
-use crate::cloud_recordings::twilio;
-use crate::support::{Appliance, Home, S3, within};
+use crate::support::{Appliance, Home, S3, Wall, twilio_api, within};
 
 /// How long the last run may take to finish what the kills left.
 const DONE_WITHIN: Duration = Duration::from_mins(5);
@@ -36,24 +34,17 @@ struct Original {
 /// The appliance's machine: a clock that is synchronised, as the machine of the tests may not be.
 struct Machine {
     home: Home,
-    preload: PathBuf,
+    wall: Wall,
 }
 
 impl Machine {
     fn new(home: Home) -> Self {
-        let preload = home.path().join("synchronised.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/synchronised.c");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-o"]).arg(&preload).arg(source);
-        assert!(cc.status().unwrap().success(), "cc builds the clock");
-        Self { home, preload }
+        let wall = Wall::new(home.path());
+        Self { home, wall }
     }
 
     async fn start(&self) -> Appliance {
-        let mut command = Command::new("/usr/bin/env");
-        command.env_clear().current_dir(self.home.path()).stdin(Stdio::null());
-        command.arg(format!("LD_PRELOAD={}", self.preload.display()));
-        self.home.start_by(command).await
+        self.wall.start(&self.home).await
     }
 }
 
@@ -123,7 +114,7 @@ async fn killed_anywhere_between_fetching_and_deleting_nothing_is_lost_or_double
     println!("FIELDTAPE_SEED={seed}");
     let mut dice = StdRng::seed_from_u64(seed);
     let kills = if Environment.get("FIELDTAPE_LONG").is_some() { 300 } else { 30 };
-    let (cloud, s3) = (twilio().await, S3::start().await);
+    let (cloud, s3) = (twilio_api().await, S3::start().await);
     let home = Home::with_speech()
         .with("twilio.api_url", cloud.url())
         .with("twilio.reconcile_every", "10s")

@@ -6,40 +6,20 @@ use std::time::Duration;
 use fieldtape::audio::ulaw;
 use fieldtape::clock::{Clock as _, SystemClock};
 use fieldtape::domain::{CallSid, Party};
-use fieldtape::simulate::cloud::{
-    CallScript, Cloud, CloudOptions, Endpoint, Fault, Media, RecordingScript,
-};
+use fieldtape::simulate::cloud::{CallScript, Endpoint, Fault, Media, RecordingScript};
 use fieldtape::simulate::{Faults, Sound};
-use fieldtape::twilio::door::PublicUrl;
-use fieldtape::twilio::signature::AuthToken;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::kept::telephone;
 use crate::speech::{status, turns};
 use crate::support::{
-    ACCOUNT, Appliance, Form, Home, PUBLIC_URL, TOKEN, fresh_call_sid, fresh_recording_sid,
-    read_wav, within,
+    Appliance, Form, Home, Wall, fresh_call_sid, fresh_recording_sid, read_wav, twilio_api, within,
 };
 use crate::wer::wer;
 
 /// How long a call may take to be fetched and written down on a machine that does other things.
 const DONE_WITHIN: Duration = Duration::from_mins(5);
-
-/// A Twilio of our account, by the machine's clock.
-pub(crate) async fn twilio() -> Cloud {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let options = CloudOptions {
-        account_sid: ACCOUNT.parse().unwrap(),
-        auth_token: AuthToken::new(TOKEN).unwrap(),
-        api_key: None,
-        public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
-        clock: std::sync::Arc::new(SystemClock),
-        seed: 5,
-    };
-    Cloud::serve(listener, options).unwrap()
-}
 
 /// What Twilio's recording of a call sounds like: channel 1 is what it hears on the leg.
 fn recording(sound: &Sound, first: Party) -> Media {
@@ -99,7 +79,7 @@ fn check_words(transcript: &Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_nobody_told_of_becomes_the_conversation_in_every_direction() {
-    let cloud = twilio().await;
+    let cloud = twilio_api().await;
     let sound = telephone("service-call.wav");
     let length = Duration::from_secs(68);
     let started = SystemClock.now().minus(Duration::from_hours(2));
@@ -128,7 +108,7 @@ async fn a_copy_nobody_told_of_becomes_the_conversation_in_every_direction() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_with_loss_and_a_hole_is_filled_from_the_copy() {
-    let cloud = twilio().await;
+    let cloud = twilio_api().await;
     let home = Home::with_speech()
         .with("twilio.api_url", cloud.url())
         .with("twilio.cloud_recording", "twiml");
@@ -179,7 +159,7 @@ fn loudness(samples: &[i16]) -> impl Iterator<Item = f64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_refused_as_too_early_starts_as_soon_as_it_can_and_once() {
     for announcement in ["This call is recorded.", ""] {
-        let cloud = twilio().await;
+        let cloud = twilio_api().await;
         let refused_for = Duration::from_millis(900);
         cloud.faults(|faults| faults.too_early_for = Some(refused_for));
         let home = Home::new()
@@ -209,7 +189,7 @@ async fn a_recording_refused_as_too_early_starts_as_soon_as_it_can_and_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_was_lost_starts_no_second_recording() {
-    let cloud = twilio().await;
+    let cloud = twilio_api().await;
     cloud.faults(|faults| {
         faults.next(1, Endpoint::StartRecording, Fault::AnswerLost);
     });
@@ -247,7 +227,7 @@ async fn deleted_meanwhile(appliance: &Appliance) -> CallSid {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
-    let cloud = twilio().await;
+    let cloud = twilio_api().await;
     let started = SystemClock.now().minus(Duration::from_hours(3));
     let length = Duration::from_secs(4);
     let noise = |seed| Media::noise(2, length, seed);
@@ -274,7 +254,9 @@ async fn whatever_twilio_answers_the_sound_arrives_whole_or_says_why_not() {
             .next(1, Endpoint::Media, Fault::RedirectTo("http://127.0.0.1:9/x.wav".to_owned()));
     });
     let home = Home::new().with("twilio.api_url", cloud.url());
-    let appliance = home.start().await;
+    // Whether a recording is gone or too young is told by a clock that is right.
+    let wall = Wall::new(home.path());
+    let appliance = wall.start(&home).await;
     let deleted = deleted_meanwhile(&appliance).await;
     for call in &good {
         // Its next attempt may be some seconds away.
@@ -296,7 +278,7 @@ async fn a_recording_of_a_day_costs_no_memory() {
         eprintln!("skipped: a day's recording is 2.8 GB; FIELDTAPE_LONG=1 fetches it");
         return;
     }
-    let cloud = twilio().await;
+    let cloud = twilio_api().await;
     let day = Duration::from_hours(24);
     let started = SystemClock.now().minus(day);
     let call =

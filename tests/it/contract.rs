@@ -8,7 +8,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use fieldtape::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
-use fieldtape::twilio::rest::{Client, Credentials, Deletion, Origin, Timeouts};
+use fieldtape::twilio::rest::{
+    CallOrder, Client, Credentials, Deletion, NumberResource, NumberSettings, Origin, Timeouts,
+};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -128,6 +130,28 @@ async fn every_request_is_as_twilio_describes_it() {
     assert_eq!((started.status.as_str(), started.channels), ("in-progress", Some(2)));
     prism.approves().await;
     assert_eq!(client.delete_recording(&recording).await, Ok(Deletion::Deleted));
+    prism.approves().await;
+
+    client.account().await.unwrap();
+    prism.approves().await;
+    let numbers = client.numbers().await.unwrap();
+    assert!(!numbers.is_empty());
+    prism.approves().await;
+    let settings = NumberSettings {
+        voice_url: "https://rec.example.test/twilio/voice".to_owned(),
+        status_callback: "https://rec.example.test/twilio/status".to_owned(),
+        voice_fallback_url: Some("https://handler.twilio.com/twiml/EH1".to_owned()),
+    };
+    let number = NumberResource { voice_application_sid: None, ..numbers[0].clone() };
+    client.set_number(&number, &settings).await.unwrap();
+    prism.approves().await;
+    let order = CallOrder {
+        to: "+15550100".to_owned(),
+        from: "+15550199".to_owned(),
+        url: settings.voice_url.clone(),
+        status_callback: settings.status_callback.clone(),
+    };
+    client.place_call(&order).await.unwrap();
     prism.approves().await;
 
     // It does look: the same request with one word wrong.

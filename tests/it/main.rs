@@ -9,6 +9,7 @@
 mod backup;
 mod care;
 mod cli;
+mod clock;
 #[cfg(feature = "whisper")]
 mod cloud_kills;
 #[cfg(feature = "whisper")]
@@ -17,6 +18,8 @@ mod contract;
 #[cfg(feature = "whisper")]
 mod crash;
 mod degraded;
+mod doctor;
+mod encrypted;
 #[cfg(feature = "whisper")]
 mod find;
 mod house;
@@ -25,15 +28,21 @@ mod kept;
 #[cfg(feature = "whisper")]
 mod load;
 mod media_stream;
+#[cfg(feature = "mic")]
+mod microphone;
 mod offline;
 mod people;
 #[cfg(feature = "whisper")]
 mod pipeline_e2e;
+mod proxies;
 mod recording;
+mod reload;
+mod setup;
 mod shutdown;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;
+mod support_bundle;
 mod webhook;
 mod wer;
 #[cfg(feature = "whisper")]

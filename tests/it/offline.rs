@@ -105,7 +105,7 @@ impl House {
             vault::Options { root: folder.to_owned(), sync_every: Duration::from_secs(1) };
         let vault = Vault::open(options, Arc::clone(&shared)).unwrap();
         let store = Store::open(&folder.join("fieldtape.db")).unwrap();
-        store.was_off(clock.now(), 120_000).await.unwrap();
+        store.was_off(clock.reading(), 120_000).await.unwrap();
         store.put_back_claims(5, MINUTE, clock.now()).await.unwrap();
         let origin = ApiOrigin::parse(&cloud.url()).unwrap();
         let credentials = Credentials::new(origin, ACCOUNT, TOKEN).unwrap();
@@ -179,13 +179,15 @@ impl House {
             to_number: script.to.clone(),
             call_status: "completed".to_owned(),
             at: script.started,
+            boot: None,
             clock_synced: true,
             live_copy: true,
         };
         let duration_s = u32::try_from(script.duration.as_secs()).ok();
         let ended_at = Some(script.started.plus(script.duration));
         let end = Some(EndReason::Completed);
-        self.store.call_status(StatusUpdate { call, end, ended_at, duration_s }).await.unwrap();
+        let update = StatusUpdate { call, end, ended_at, duration_s, now: clock.now() };
+        self.store.call_status(update).await.unwrap();
         for recording in cloud.recordings_of(&script.sid) {
             let update = CloudUpdate {
                 recording_sid: recording.sid.clone(),

@@ -62,6 +62,7 @@ impl House {
             to_number: "+15550199".to_owned(),
             call_status: "completed".to_owned(),
             at: BORN,
+            boot: None,
             clock_synced: true,
             live_copy: true,
         };
@@ -87,6 +88,7 @@ impl House {
             gaps: vec![],
             reason: EndReason::Completed,
             ended_at: BORN,
+            ended_boot: None,
             at: BORN,
             trouble: None,
         };

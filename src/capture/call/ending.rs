@@ -4,13 +4,57 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::{OngoingCall, PLACE_WITHIN, TELL_AGAIN};
+use super::{OngoingCall, PLACE_WITHIN};
 use crate::capture::scribe::{Order, Written};
 use crate::capture::session::Event;
+use crate::clock::BootMoment;
 use crate::domain::{EndReason, UnixMillis};
 use crate::store::{Finish, NewTrack, StoreError};
 
+/// How long a call waits for its stream to come back.
+const RETURN_WITHIN: Duration = Duration::from_secs(10);
+
+/// After Twilio's word that the call is over, how long without a frame ends it.
+const DRAIN_QUIET: Duration = Duration::from_secs(2);
+
+/// And how long at most.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// A socket that brings nothing for so long is taken for closed: tunnels were seen to keep one
+/// open for ever.
+const SILENT_SOCKET: Duration = Duration::from_mins(5);
+
+/// How long a finished call waits before it tells the ledger again.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
 impl OngoingCall {
+    /// Says whether the call is over, and why.
+    pub(super) fn over(&mut self) -> Option<EndReason> {
+        let now = self.options.clock.since_boot();
+        if let Some(stream) = &self.stream {
+            let quiet = now.saturating_sub(stream.last_word);
+            if let Some(ended) = self.ended {
+                let drained = quiet >= DRAIN_QUIET || now.saturating_sub(ended) >= DRAIN_MAX;
+                return drained.then_some(EndReason::Completed);
+            }
+            if quiet >= SILENT_SOCKET {
+                tracing::warn!(
+                    event = "stream.silent",
+                    "the stream of {} has been silent for five minutes",
+                    self.call_sid
+                );
+                self.close(false);
+            }
+            return None;
+        }
+        let (closed, _, stopped) = self.closed?;
+        if self.ended.is_some() {
+            return Some(EndReason::Completed);
+        }
+        let waited = now.saturating_sub(closed) >= RETURN_WITHIN;
+        waited.then_some(if stopped { EndReason::Completed } else { EndReason::Interrupted })
+    }
+
     pub(super) async fn finish(mut self, reason: EndReason) {
         if self.stream.is_some() {
             self.close(false);
@@ -19,8 +63,12 @@ impl OngoingCall {
             self.await_place().await;
         }
         self.step(Event::End);
+        self.end_agent();
         self.flush();
-        let ended_at = self.closed.map_or_else(|| self.options.clock.now(), |(_, at, _)| at);
+        let mut ended = (self.options.clock.now(), self.options.clock.boot());
+        if let Some((since_boot, at, _)) = self.closed {
+            ended = (at, BootMoment { since_boot, ..ended.1 });
+        }
         let written = self.seal().await;
         let seconds = self.session.length().as_secs_f64();
         let bytes: u64 = written.tracks.iter().map(|track| track.size_bytes).sum();
@@ -34,7 +82,7 @@ impl OngoingCall {
                 "{} is recorded: {seconds:.1} s in {files} files ({reason})", self.call_sid
             );
         }
-        self.hand_over(written, reason, ended_at).await;
+        self.hand_over(written, reason, ended).await;
         self.options.due.ring();
     }
 
@@ -72,7 +120,7 @@ impl OngoingCall {
         &mut self,
         written: Written,
         reason: EndReason,
-        ended_at: UnixMillis,
+        ended: (UnixMillis, BootMoment),
     ) {
         let Written { tracks, gaps, mut trouble } = written;
         self.gaps.extend(gaps);
@@ -80,7 +128,7 @@ impl OngoingCall {
             trouble.get_or_insert_with(|| "Twilio opened a stream and sent no sound".to_owned());
         }
         loop {
-            match self.tell_end(&tracks, trouble.as_deref(), (reason, ended_at)).await {
+            match self.tell_end(&tracks, trouble.as_deref(), (reason, &ended)).await {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!(error = %error, "the ledger does not take the end of {}; its files are safe and it is told again", self.call_sid);
@@ -98,7 +146,7 @@ impl OngoingCall {
         &mut self,
         tracks: &[NewTrack],
         trouble: Option<&str>,
-        (reason, ended_at): (EndReason, UnixMillis),
+        (reason, (ended_at, boot)): (EndReason, &(UnixMillis, BootMoment)),
     ) -> Result<(), StoreError> {
         let store = &self.options.store;
         let call = match (self.call, &self.announced) {
@@ -116,7 +164,8 @@ impl OngoingCall {
                 tracks: tracks.to_vec(),
                 gaps: self.gaps.clone(),
                 reason,
-                ended_at,
+                ended_at: *ended_at,
+                ended_boot: Some(boot.clone()),
                 at: self.options.clock.now(),
                 trouble: trouble.map(str::to_owned),
             })

@@ -4,7 +4,7 @@ use std::sync::mpsc::TrySendError;
 
 use super::OngoingCall;
 use crate::capture::scribe::Order;
-use crate::domain::{GapReason, TrackSource};
+use crate::domain::GapReason;
 use crate::store::GapRow;
 
 impl OngoingCall {
@@ -59,13 +59,11 @@ impl OngoingCall {
                     );
                 }
                 for write in batch {
-                    let start = write.at.plus(self.offset.get());
-                    let end = start.plus(write.ulaw.len() as u64);
                     let gap = GapRow {
                         party: write.party,
-                        source: TrackSource::Stream,
-                        start,
-                        end,
+                        source: write.source,
+                        start: write.at.plus(self.offset.get()),
+                        end: write.end().plus(self.offset.get()),
                         reason: GapReason::Disk,
                     };
                     self.gap(gap);

@@ -8,23 +8,29 @@
 //! The task waits for nobody: the ledger and the disk are told and not waited for until the call
 //! is over.
 
+use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::Instrument;
 
+mod agent;
 mod ending;
 mod handing;
 mod placing;
 
-use super::recorder::{LiveTrack, Options, StreamOpening};
-use super::scribe::{self, Order, ScribeOptions, Write};
+use self::agent::Agent;
+use super::desk::Sitting;
+use super::fit::AgentSound;
+use super::live::Shown;
+use super::recorder::{Options, StreamOpening};
+use super::scribe::{self, Order, ScribeOptions, Sound, Write};
 use super::session::{Effect, Event, Frame, Session};
+use crate::clock::BootMoment;
 use crate::domain::{
-    CallSid, EndReason, PartyMap, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
+    CallSid, EndReason, PartyMap, RateHz, Samples8k, StreamSid, TrackSource, UnixMillis, last_four,
 };
 use crate::store::{CallId, GapRow, NewCall, NewStream, StoreError, StreamEnd, StreamPlace};
 use crate::vault::Folder;
@@ -36,25 +42,9 @@ const BEAT: Duration = Duration::from_millis(50);
 /// How often gaps go to the ledger: once a sync tick.
 const GAPS_EVERY: Duration = Duration::from_secs(1);
 
-/// How long a call waits for its stream to come back.
-const RETURN_WITHIN: Duration = Duration::from_secs(10);
-
-/// After Twilio's word that the call is over, how long without a frame ends it.
-const DRAIN_QUIET: Duration = Duration::from_secs(2);
-
-/// And how long at most.
-const DRAIN_MAX: Duration = Duration::from_secs(10);
-
-/// A socket that brings nothing for so long is taken for closed: tunnels were seen to keep one
-/// open for ever.
-const SILENT_SOCKET: Duration = Duration::from_mins(5);
-
 /// How long the ledger may take to say where a call's files are, before they are put where a new
 /// call's go.
 const PLACE_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long a finished call waits before it tells the ledger again.
-const TELL_AGAIN: Duration = Duration::from_secs(5);
 
 /// Messages taken from the mailbox at once.
 const TAKE_MAX: usize = 64;
@@ -66,6 +56,7 @@ pub(super) enum Message {
     Frame { stream_no: u64, frame: Frame },
     Skipped { stream_no: u64, sequence: Option<u64>, unreadable: bool },
     Closed { stream_no: u64, stopped: bool },
+    Agent(AgentSound),
     Ended,
 }
 
@@ -88,13 +79,15 @@ pub(super) struct OngoingCall {
     scribe: SyncSender<Order>,
     session: Session,
     parties: Option<PartyMap>,
+    agent: Option<Agent>,
     stream: Option<OpenStream>,
     announced: Option<NewCall>,
     placing: Option<(Placing, Duration)>,
     call: Option<CallId>,
     folder: Option<Folder>,
     offset: Samples8k,
-    started_at: Option<UnixMillis>,
+    /// When its sound began.
+    started: Option<(UnixMillis, BootMoment)>,
     batch: Vec<Write>,
     gaps: Vec<GapRow>,
     gaps_told: Duration,
@@ -109,16 +102,16 @@ pub(super) struct OngoingCall {
 impl OngoingCall {
     /// Starts the call's scribe; the task itself is started by whoever runs it.
     pub(super) fn new(
-        options: Arc<Options>,
-        call_sid: CallSid,
-        shown: Arc<Mutex<Vec<LiveTrack>>>,
+        (options, call_sid, shown): (Arc<Options>, CallSid, Shown),
+        rates: Vec<RateHz>,
+        agent: Option<(TrackSource, Sitting)>,
     ) -> std::io::Result<Self> {
         let span = tracing::info_span!("call", call.sid = %call_sid);
         let scribe = scribe::start(ScribeOptions {
             vault: options.vault.clone(),
             clock: Arc::clone(&options.clock),
-            rates: options.rates.clone(),
-            shown,
+            rates,
+            shown: shown.clone(),
             span: span.clone(),
         })?;
         Ok(Self {
@@ -127,13 +120,14 @@ impl OngoingCall {
             scribe,
             session: Session::default(),
             parties: None,
+            agent: agent.map(|(source, sitting)| Agent::new(source, sitting, shown)),
             stream: None,
             announced: None,
             placing: None,
             call: None,
             folder: None,
             offset: Samples8k::ZERO,
-            started_at: None,
+            started: None,
             batch: Vec::new(),
             gaps: Vec::new(),
             gaps_told: Duration::ZERO,
@@ -171,6 +165,7 @@ impl OngoingCall {
                     }
                 }
             };
+            self.hear_the_last(&mut inbox).await;
             inbox.close();
             while let Ok(message) = inbox.try_recv() {
                 self.hear(message);
@@ -206,6 +201,7 @@ impl OngoingCall {
                     self.close(stopped);
                 }
             }
+            Message::Agent(sound) => self.hear_agent(sound),
             Message::Ended => {
                 self.ended.get_or_insert(self.options.clock.since_boot());
             }
@@ -235,6 +231,7 @@ impl OngoingCall {
         }
         let StreamOpening { call, stream_sid, verified, parties } = opening;
         let back = self.closed.take().is_some();
+        self.seat_waits(false);
         tracing::info!(
             event = if back { "stream.resumed" } else { "stream.started" }, stream.sid = %stream_sid, verified,
             "sound of {} (…{}) begins to come", self.call_sid, last_four(&call.from_number).trim_start_matches('…')
@@ -250,13 +247,7 @@ impl OngoingCall {
             last_word: self.options.clock.since_boot(),
         });
         self.announced.get_or_insert_with(|| call.clone());
-        self.tell_ledger(NewStream {
-            call,
-            stream_sid,
-            verified,
-            since_boot: self.options.clock.since_boot(),
-            boot_id: self.options.boot_id.clone(),
-        });
+        self.tell_ledger(NewStream { call, stream_sid, verified, boot: self.options.clock.boot() });
     }
     fn step(&mut self, event: Event) {
         let now = self.options.clock.since_boot();
@@ -271,7 +262,9 @@ impl OngoingCall {
         let Some(parties) = self.parties else { return };
         match effect {
             Effect::Began { ago } => {
-                self.started_at.get_or_insert(self.options.clock.now().minus(ago));
+                let (at, mut boot) = (self.options.clock.now(), self.options.clock.boot());
+                boot.since_boot = boot.since_boot.saturating_sub(ago);
+                self.started.get_or_insert((at.minus(ago), boot));
                 self.tell_beginning();
             }
             Effect::StreamBegan { origin } => {
@@ -281,7 +274,10 @@ impl OngoingCall {
                 }
             }
             Effect::Write { track, at, ulaw } => {
-                self.batch.push(Write { party: parties.party(track), at, ulaw });
+                let (party, source) = (parties.party(track), TrackSource::Stream);
+                let write = Write { party, source, at, sound: Sound::Ulaw(ulaw) };
+                self.call_comes_to(write.end());
+                self.batch.push(write);
             }
             Effect::Gap { track, start, end, reason } => {
                 self.gap(GapRow {
@@ -306,15 +302,18 @@ impl OngoingCall {
     fn beat(&mut self) {
         self.place();
         self.step(Event::Tick);
+        self.fit_agent();
         self.flush();
         let now = self.options.clock.since_boot();
         if now.saturating_sub(self.gaps_told) >= GAPS_EVERY {
             self.gaps_told = now;
+            self.tell_agent_missing();
             self.tell_gaps();
         }
     }
     fn close(&mut self, stopped: bool) {
         self.step(Event::Closed);
+        self.seat_waits(true);
         let (now, at) = (self.options.clock.since_boot(), self.options.clock.now());
         self.closed = Some((now, at, stopped));
         let Some(stream) = self.stream.take() else { return };
@@ -332,32 +331,5 @@ impl OngoingCall {
         if let Err(error) = self.options.store.stream_stopped(end) {
             tracing::error!(error = %error, "the ledger did not take the end of the stream");
         }
-    }
-
-    /// Says whether the call is over, and why.
-    fn over(&mut self) -> Option<EndReason> {
-        let now = self.options.clock.since_boot();
-        if let Some(stream) = &self.stream {
-            let quiet = now.saturating_sub(stream.last_word);
-            if let Some(ended) = self.ended {
-                let drained = quiet >= DRAIN_QUIET || now.saturating_sub(ended) >= DRAIN_MAX;
-                return drained.then_some(EndReason::Completed);
-            }
-            if quiet >= SILENT_SOCKET {
-                tracing::warn!(
-                    event = "stream.silent",
-                    "the stream of {} has been silent for five minutes",
-                    self.call_sid
-                );
-                self.close(false);
-            }
-            return None;
-        }
-        let (closed, _, stopped) = self.closed?;
-        if self.ended.is_some() {
-            return Some(EndReason::Completed);
-        }
-        let waited = now.saturating_sub(closed) >= RETURN_WITHIN;
-        waited.then_some(if stopped { EndReason::Completed } else { EndReason::Interrupted })
     }
 }

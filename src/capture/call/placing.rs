@@ -3,8 +3,9 @@
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use super::agent::Agent;
 use super::{OngoingCall, PLACE_WITHIN};
-use crate::capture::scribe::Order;
+use crate::capture::scribe::{Lane, Order};
 use crate::domain::Samples8k;
 use crate::store::{NewStream, StoreError};
 use crate::vault::Folder;
@@ -35,21 +36,22 @@ impl OngoingCall {
     /// Has the files made, once the ledger has said where, or takes too long to.
     pub(super) fn place(&mut self) {
         let Some((answer, since)) = &mut self.placing else { return };
-        let late = self.options.clock.since_boot().saturating_sub(*since) > PLACE_WITHIN;
+        let waited = self.options.clock.since_boot().saturating_sub(*since);
+        let late = waited > PLACE_WITHIN;
         let place = match answer.try_recv() {
             Ok(answer) => answer,
             Err(oneshot::error::TryRecvError::Empty) if !late => return,
             Err(_) => Err(StoreError::Closed),
         };
         self.placing = None;
-        let now = self.options.clock.now();
         if let Ok(place) = place {
             self.call = Some(place.call);
             // A call that was sealed before goes on in new files at its own later time.
-            if let (None, Some(started_at)) = (&self.folder, place.started_at) {
-                let since = u64::try_from(now.since(started_at).as_millis()).unwrap_or(0);
-                self.offset = Samples8k::from_millis(since);
-                self.started_at = Some(started_at);
+            if let (None, Some(since)) = (&self.folder, place.sound_since) {
+                let since = (since + waited).as_millis();
+                self.offset = Samples8k::from_millis(u64::try_from(since).unwrap_or(0));
+                // The first word of it stands.
+                self.started = None;
             }
             let known = place.folder.and_then(|text| text.parse::<Folder>().ok());
             self.open_files(known);
@@ -67,7 +69,8 @@ impl OngoingCall {
         match known.map_or_else(|| Folder::new(&self.call_sid, now), Ok) {
             Ok(folder) => {
                 self.folder = Some(folder.clone());
-                self.order(Order::Open { folder, offset: self.offset });
+                let lanes = Lane::of_a_call(self.agent.as_ref().map(Agent::source));
+                self.order(Order::Open { folder, offset: self.offset, lanes });
             }
             Err(error) => {
                 tracing::error!(event = "recording.failed", error = %error, "{} has no folder: the clock is out of all bounds", self.call_sid);
@@ -76,13 +79,13 @@ impl OngoingCall {
     }
 
     pub(super) fn tell_beginning(&mut self) {
-        let (Some(call), Some(started_at), Some(folder)) =
-            (self.call, self.started_at, &self.folder)
+        let (Some(call), Some(started), Some(folder)) =
+            (self.call, self.started.clone(), &self.folder)
         else {
             return;
         };
         let folder = folder.as_str().to_owned();
-        if let Err(error) = self.options.store.sound_began(call, started_at, folder) {
+        if let Err(error) = self.options.store.sound_began(call, started, folder) {
             tracing::error!(error = %error, "the ledger did not take the start of {}", self.call_sid);
         }
     }

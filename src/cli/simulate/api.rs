@@ -55,6 +55,8 @@ impl Api {
             seed: rand::random(),
         };
         let cloud = Cloud::serve(listener, own).map_err(failed)?;
+        // The number that is called, for who tries the setup out.
+        cloud.add_number(&options.to, "the office");
         let url = cloud.url();
         output::line(&format!("Twilio's API: set twilio.api_url = \"{url}\" in the appliance"))?;
         let offline = args.offline;

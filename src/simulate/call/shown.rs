@@ -1,5 +1,7 @@
 //! The call as our own Twilio shows it, if there is one.
 
+use std::sync::Arc;
+
 use super::super::answer::{Answer, RecordingOrder};
 use super::super::cloud::{Media, Placed};
 use super::super::line::Letter;
@@ -15,7 +17,7 @@ impl Call {
     /// Lets the call ring there.
     pub(super) fn show_ringing(&self) {
         let Some(cloud) = &self.options.cloud else { return };
-        cloud.appliance_at(self.options.target.clone());
+        cloud.reached_by(Arc::clone(&self.line));
         cloud.ring(&Placed {
             sid: &self.options.call_sid,
             direction: direction(self.options.origin),

@@ -141,6 +141,23 @@ impl Call {
         TERMINAL.contains(&self.status.as_str())
     }
 
+    /// Returns a call that was ordered and rings nobody yet.
+    pub(super) fn ordered(sid: CallSid, (from, to): (&str, &str), now: UnixMillis) -> Self {
+        Self {
+            sid,
+            parent_sid: None,
+            direction: "outbound-api".to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            status: "queued".to_owned(),
+            created: now,
+            started: None,
+            ended: None,
+            duration_s: None,
+            pace: None,
+        }
+    }
+
     /// Returns the leg that this one dialled.
     pub(super) fn child(&self, sid: CallSid, number: &str) -> Self {
         let caller = if self.direction == "inbound" { &self.from } else { &self.to };

@@ -11,8 +11,14 @@ pub enum Endpoint {
     Any,
     /// The account itself.
     Account,
+    /// The account's own numbers.
+    Numbers,
+    /// What one of them does with calls.
+    Number,
     /// The list of calls.
     Calls,
+    /// Placing a call.
+    PlaceCall,
     /// One call.
     Call,
     /// The recordings of one call.

@@ -1,7 +1,7 @@
 //! Twilio's REST API, played on a real socket: calls, recordings and their sound, with a memory.
 //!
-//! Duty: what the API 2010-04-01 answers about calls that were played into the appliance or put
-//! there by a script, the signed callbacks about them, and on request every way in which either
+//! Duty: what the API 2010-04-01 answers about the account, its numbers, and calls that were played
+//! into the appliance or put there by a script, the signed callbacks about them, and on request every way in which either
 //! has been seen to fail.
 //!
 //! Invariants: what a request changed is what the next one sees, whatever became of the answer;
@@ -9,7 +9,7 @@
 //! All moments are those of one clock, which a test may move by hand; only what a socket is made
 //! to wait for goes by real time.
 //!
-//! Not here: making calls by request, changing a recording under way, subaccounts, and whatever
+//! Not here: ringing anybody when a call is ordered, changing a recording under way, subaccounts, and whatever
 //! else of the API no recorder asks for.
 
 mod call;
@@ -18,6 +18,7 @@ mod gate;
 mod journal;
 mod listing;
 mod media;
+mod numbers;
 mod outbox;
 mod playback;
 mod played;
@@ -38,12 +39,12 @@ use rand::rngs::StdRng;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use url::Url;
 
 pub use call::{Call, CallScript};
 pub use faults::{Endpoint, Fault, Faults};
 pub use journal::Request;
 pub use media::Media;
+pub use numbers::Number;
 pub use outbox::{Callback, Fate, Told};
 pub(super) use played::Placed;
 pub use recording::{Recording, RecordingScript};
@@ -51,9 +52,9 @@ pub use recording::{Recording, RecordingScript};
 use self::wire::{Connection, Port, Switch};
 use self::world::World;
 use super::answer::RecordingOrder;
-use super::line::{Delivery, Line, Way};
+use super::line::{Delivery, Line};
 use crate::clock::SharedClock;
-use crate::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
+use crate::domain::{AccountSid, CallSid, NumberSid, RecordingSid, UnixMillis};
 use crate::twilio::door::PublicUrl;
 use crate::twilio::signature::{AuthToken, Validator};
 
@@ -115,11 +116,9 @@ impl Drop for Tasks {
 struct Shared {
     account_sid: AccountSid,
     validator: Validator,
-    auth_token: AuthToken,
     api_key: Option<ApiKey>,
     public_url: PublicUrl,
     clock: SharedClock,
-    client: reqwest::Client,
     line: Mutex<Option<Arc<Line>>>,
     world: Mutex<World>,
     switch: Arc<Switch>,
@@ -132,12 +131,10 @@ impl Cloud {
         let switch = Arc::new(Switch::new());
         let shared = Arc::new(Shared {
             account_sid: options.account_sid,
-            validator: Validator::new(options.auth_token.clone(), None),
-            auth_token: options.auth_token,
+            validator: Validator::new(options.auth_token, None),
             api_key: options.api_key,
             public_url: options.public_url,
             clock: options.clock,
-            client: super::line::client().map_err(io::Error::other)?,
             line: Mutex::default(),
             world: Mutex::new(World::new(options.seed)),
             switch: Arc::clone(&switch),
@@ -161,12 +158,9 @@ impl Cloud {
         format!("http://{}", self.address)
     }
 
-    /// Says where the appliance's Twilio listener is; before, callbacks reach nobody.
-    pub fn appliance_at(&self, target: Url) {
-        let Shared { client, public_url, auth_token, .. } = &*self.shared;
-        let way = Way { target, public_url: public_url.clone(), auth_token: auth_token.clone() };
-        let line = Line::new(client.clone(), way);
-        *self.shared.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(line));
+    /// Tells by which line the appliance is reached; before, callbacks reach nobody.
+    pub(super) fn reached_by(&self, line: Arc<Line>) {
+        *self.shared.line.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
     }
 
     /// Takes the API off the network: connections break, and new ones are refused from when this
@@ -207,6 +201,21 @@ impl Cloud {
         let order = self.shared.own_order();
         self.shared.world().add(call_sid, script, order);
         sid
+    }
+
+    /// Gives the account a number, of which nothing is set.
+    pub fn add_number(&self, phone_number: &str, friendly_name: &str) -> NumberSid {
+        self.shared.world().own(phone_number, friendly_name)
+    }
+
+    /// Returns the account's numbers.
+    pub fn numbers(&self) -> Vec<Number> {
+        self.shared.world().numbers.clone()
+    }
+
+    /// Changes a number.
+    pub fn change_number(&self, sid: &NumberSid, change: impl FnOnce(&mut Number)) {
+        self.shared.world().numbers.iter_mut().find(|number| number.sid == *sid).map(change);
     }
 
     /// Tells the appliance of a call's status, and of its recordings.

@@ -9,8 +9,8 @@ use super::recording::{self, Shown};
 use super::reply::Refusal;
 use super::target::Target;
 use super::world::{BY_REQUEST, Started, Wish, World};
-use super::{Shared, call};
-use crate::domain::{CallSid, RecordingSid};
+use super::{Shared, call, numbers};
+use crate::domain::{AccountSid, CallSid, RecordingSid};
 use crate::simulate::answer::RecordingOrder;
 
 /// A status and what comes with it.
@@ -24,7 +24,20 @@ pub(super) fn answer(shared: &Shared, target: &Target, visit: &Visit) -> Answer 
     let account = &shared.account_sid;
     let query = &visit.query;
     match target {
-        Target::Account => Ok((200, json!({"sid": account.as_str(), "status": "active"}))),
+        Target::Account => Ok((200, account_json(account))),
+        Target::Numbers => list(shared, visit, "incoming_phone_numbers", |world| {
+            Ok(numbers::listed(world, account, (query, shared.now())))
+        }),
+        Target::Number(sid) => {
+            let now = shared.now();
+            let changed = numbers::change(&mut shared.world(), account, (sid, &visit.form, now))?;
+            Ok((200, changed))
+        }
+        Target::PlaceCall => {
+            let (sid, now) = (crate::simulate::fresh_call_sid(), shared.now());
+            let placed = numbers::place(&mut shared.world(), account, (sid, &visit.form, now))?;
+            Ok((201, placed))
+        }
         Target::Calls => {
             list(shared, visit, "calls", |world| call::listed(&world.calls, account, query))
         }
@@ -52,6 +65,17 @@ pub(super) fn answer(shared: &Shared, target: &Target, visit: &Visit) -> Answer 
         Target::DeleteRecording(sid) => delete(shared, sid),
         Target::Media(_) | Target::Unknown => Err(Refusal::NOT_FOUND),
     }
+}
+
+fn account_json(account: &AccountSid) -> Value {
+    json!({
+        "sid": account.as_str(),
+        "friendly_name": "Field office",
+        "status": "active",
+        "type": "Full",
+        "owner_account_sid": account.as_str(),
+        "uri": format!("/2010-04-01/Accounts/{account}.json"),
+    })
 }
 
 fn list(

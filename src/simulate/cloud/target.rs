@@ -4,13 +4,16 @@ use axum::http::Method;
 
 use super::faults::Endpoint;
 use super::reply::Style;
-use crate::domain::{CallSid, RecordingSid};
+use crate::domain::{CallSid, NumberSid, RecordingSid};
 
 /// One thing of one account.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Account,
+    Numbers,
+    Number(NumberSid),
     Calls,
+    PlaceCall,
     Call(CallSid),
     CallRecordings(CallSid),
     StartRecording(CallSid),
@@ -39,7 +42,10 @@ impl Target {
         };
         let parts: Vec<&str> = resource.split('/').collect();
         let target = match (method.as_str(), parts.as_slice(), is_json) {
+            ("GET", ["IncomingPhoneNumbers"], true) => Self::Numbers,
+            ("POST", ["IncomingPhoneNumbers", sid], true) => Self::Number(sid.parse().ok()?),
             ("GET", ["Calls"], true) => Self::Calls,
+            ("POST", ["Calls"], true) => Self::PlaceCall,
             ("GET", ["Calls", sid], true) => Self::Call(sid.parse().ok()?),
             ("GET", ["Calls", sid, "Recordings"], true) => Self::CallRecordings(sid.parse().ok()?),
             ("POST", ["Calls", sid, "Recordings"], true) => Self::StartRecording(sid.parse().ok()?),
@@ -55,7 +61,10 @@ impl Target {
     pub(super) fn endpoint(&self) -> Endpoint {
         match self {
             Self::Account => Endpoint::Account,
+            Self::Numbers => Endpoint::Numbers,
+            Self::Number(_) => Endpoint::Number,
             Self::Calls => Endpoint::Calls,
+            Self::PlaceCall => Endpoint::PlaceCall,
             Self::Call(_) => Endpoint::Call,
             Self::CallRecordings(_) => Endpoint::CallRecordings,
             Self::StartRecording(_) => Endpoint::StartRecording,
@@ -85,6 +94,7 @@ mod tests {
         let of = |method: Method, path: String| Target::of(&method, &path, &account).endpoint();
         for (path, endpoint) in [
             (format!("{base}.json"), Endpoint::Account),
+            (format!("{base}/IncomingPhoneNumbers.json"), Endpoint::Numbers),
             (format!("{base}/Calls.json"), Endpoint::Calls),
             (format!("{base}/Calls/{call}.json"), Endpoint::Call),
             (format!("{base}/Calls/{call}/Recordings.json"), Endpoint::CallRecordings),
@@ -100,6 +110,9 @@ mod tests {
         ] {
             assert_eq!(of(Method::GET, path.clone()), endpoint, "{path}");
         }
+        let number = format!("{base}/IncomingPhoneNumbers/PN{}.json", "4".repeat(32));
+        assert_eq!(of(Method::POST, number), Endpoint::Number);
+        assert_eq!(of(Method::POST, format!("{base}/Calls.json")), Endpoint::PlaceCall);
         let recordings = format!("{base}/Calls/{call}/Recordings.json");
         assert_eq!(of(Method::POST, recordings), Endpoint::StartRecording);
         let one = format!("{base}/Recordings/{recording}.json");

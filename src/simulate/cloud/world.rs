@@ -7,10 +7,11 @@ use super::call::{Call, CallScript, seconds};
 use super::faults::Faults;
 use super::journal::Request;
 use super::media::Media;
+use super::numbers::Number;
 use super::outbox::Outbox;
 use super::recording::{Recording, RecordingScript};
 use super::reply::Refusal;
-use crate::domain::{BadSid, CallSid, RecordingSid, UnixMillis};
+use crate::domain::{BadSid, CallSid, NumberSid, RecordingSid, UnixMillis};
 use crate::simulate::answer::RecordingOrder;
 use crate::simulate::sound::FRAME_BYTES;
 
@@ -23,6 +24,7 @@ pub(super) const BY_TWIML: &str = "StartCallRecordingTwiML";
 pub(super) struct World {
     pub(super) calls: Vec<Call>,
     pub(super) recordings: Vec<Recording>,
+    pub(super) numbers: Vec<Number>,
     pub(super) faults: Faults,
     pub(super) journal: Vec<Request>,
     pub(super) outbox: Outbox,
@@ -51,6 +53,7 @@ impl World {
         Self {
             calls: Vec::new(),
             recordings: Vec::new(),
+            numbers: Vec::new(),
             faults: Faults::default(),
             journal: Vec::new(),
             outbox: Outbox::default(),
@@ -100,6 +103,19 @@ impl World {
         let started = self.call(call_sid).and_then(|call| call.started);
         let started = started.unwrap_or(UnixMillis::new(0));
         self.recordings.push(script.of_call(call_sid, started, order));
+    }
+
+    /// Gives the account a number.
+    pub(super) fn own(&mut self, phone_number: &str, friendly_name: &str) -> NumberSid {
+        let sid: NumberSid = fresh("PN", &mut self.luck);
+        self.numbers.push(Number {
+            sid: sid.clone(),
+            phone_number: phone_number.to_owned(),
+            friendly_name: friendly_name.to_owned(),
+            voice: true,
+            settings: Vec::new(),
+        });
+        sid
     }
 
     /// Lets a leg dial another.

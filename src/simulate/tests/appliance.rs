@@ -159,7 +159,8 @@ async fn voice(
         &public.callback("/twilio/stream-status"),
     );
     let stream = stream.unwrap().with_parameter("token", &format!("t{token} & <>")).unwrap();
-    let recording = Recording { status_callback: public.callback("/twilio/recording-status") };
+    let status_callback = Some(public.callback("/twilio/recording-status"));
+    let recording = Recording { status_callback };
     let nouns = vec![Noun::Client("agent".to_owned())];
     let dial = Dial { caller_id: None, answer: AnswerOn::Bridge, timeout_s: 20, nouns };
     let document = match inner.temper {

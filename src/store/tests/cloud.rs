@@ -144,8 +144,8 @@ async fn an_outage_is_no_attempt_and_what_waits_for_it_says_so() {
     let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
     heard(&store, 1).await;
     store.cloud_recording(recording(1, "completed")).await.unwrap();
-    assert!(store.link_down(at(70_000), "no route to Twilio".to_owned()).await.unwrap());
-    assert!(!store.link_down(at(71_000), "still none".to_owned()).await.unwrap(), "no news");
+    assert!(store.link_down(reading(70_000), "no route to Twilio".to_owned()).await.unwrap());
+    assert!(!store.link_down(reading(71_000), "still none".to_owned()).await.unwrap(), "no news");
     heard(&store, 2).await;
     store.cloud_recording(recording(2, "completed")).await.unwrap();
     for n in [1, 2] {
@@ -159,9 +159,9 @@ async fn an_outage_is_no_attempt_and_what_waits_for_it_says_so() {
     settle(&store, Stage::Transcript, Settlement::Done(output)).await;
     let row = store.call(&sid(1)).await.unwrap().unwrap().call;
     assert_eq!((row.waiting_for, row.retry_count), (Some(WaitingFor::Network), 0));
-    let ended = store.link_up(at(60_000)).await.unwrap().unwrap();
+    let ended = store.link_up(reading(60_000)).await.unwrap().unwrap();
     assert_eq!(ended.to, Some(at(70_000)), "a clock put back ends no outage before it began");
-    assert_eq!(store.link_up(at(73_000)).await.unwrap(), None);
+    assert_eq!(store.link_up(reading(73_000)).await.unwrap(), None);
     let told = store.recovered(7, 6, at(60_000)).await.unwrap().unwrap();
     assert_eq!((told.calls_recovered, told.recordings_recovered), (7, 6));
     assert_eq!(store.call(&sid(2)).await.unwrap().unwrap().call.waiting_for, None);
@@ -172,10 +172,10 @@ async fn an_outage_is_no_attempt_and_what_waits_for_it_says_so() {
 async fn a_time_switched_off_is_an_outage_too() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
-    assert_eq!(store.was_off(at(0), 120_000).await.unwrap(), None, "the first start of all");
+    assert_eq!(store.was_off(reading(0), 120_000).await.unwrap(), None, "the first start of all");
     store.note_alive(at(60_000)).await.unwrap();
-    assert_eq!(store.was_off(at(100_000), 120_000).await.unwrap(), None, "a mere restart");
-    let outage = store.was_off(at(29_000_000), 120_000).await.unwrap().unwrap();
+    assert_eq!(store.was_off(reading(100_000), 120_000).await.unwrap(), None, "a mere restart");
+    let outage = store.was_off(reading(29_000_000), 120_000).await.unwrap().unwrap();
     assert_eq!((outage.from, outage.to), (at(100_000), Some(at(29_000_000))));
 }
 
@@ -206,6 +206,7 @@ async fn the_oldest_call_is_worked_on_first_whenever_it_became_known() {
             end: Some(EndReason::Completed),
             ended_at: Some(at(ms + 5_000)),
             duration_s: Some(5),
+            now: at(ms),
         };
         store.call_status(update).await.unwrap();
         store.cloud_recording(recording(n, "completed")).await.unwrap();

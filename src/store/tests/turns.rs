@@ -8,7 +8,7 @@ async fn the_oldest_call_is_first_unless_others_go_before_it_and_then_the_newest
     for n in 1..=4 {
         let id = ledger.store.stream_started(stream(n)).await.unwrap().call;
         let began = at(i64::from(n) * 1000);
-        ledger.store.sound_began(id, began, "recordings/x".to_owned()).unwrap();
+        ledger.store.sound_began(id, (began, booted()), "recordings/x".to_owned()).unwrap();
         ledger.store.finish_call(finish(id, 502_400)).await.unwrap();
     }
     let (stage, now) = (Stage::Transcript, at(99_000));

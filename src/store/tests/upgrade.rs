@@ -5,7 +5,12 @@ use super::*;
 /// What version 1 left: see the fixture's first lines.
 const V1: &str = include_str!("fixtures/ledger_v1.sql");
 
-fn v1(folder: &std::path::Path) -> std::path::PathBuf {
+/// Gives no signs of life to anybody.
+pub(super) fn quiet() -> SignOfLife {
+    Arc::new(|| {})
+}
+
+pub(super) fn v1(folder: &std::path::Path) -> std::path::PathBuf {
     let path = folder.join("fieldtape.db");
     let db = connection::open_writer(&path).unwrap();
     db.execute_batch("pragma foreign_keys = off").unwrap();
@@ -47,9 +52,9 @@ async fn an_upgraded_ledger_has_the_same_shape_as_a_new_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = v1(folder.path());
     let mut old = connection::open_writer(&path).unwrap();
-    schema::upgrade(&mut old).unwrap();
+    schema::upgrade(&mut old, &quiet()).unwrap();
     let mut new = rusqlite::Connection::open_in_memory().unwrap();
-    schema::upgrade(&mut new).unwrap();
+    schema::upgrade(&mut new, &quiet()).unwrap();
     let shape = |db: &rusqlite::Connection| -> Vec<String> {
         let mut columns = db
             .prepare(

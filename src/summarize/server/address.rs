@@ -82,7 +82,7 @@ fn is_near(host: &Host<&str>) -> bool {
 }
 
 /// What opens the server. It shows nothing of itself.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {

@@ -35,7 +35,7 @@ impl Default for Timeouts {
 }
 
 /// Where the server is, and how it is asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerOptions {
     /// Where it is.
     pub address: Address,

@@ -1,7 +1,5 @@
 //! Summaries by a server, however it behaves.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::played::{Played, Reply};
@@ -29,7 +27,7 @@ impl Ledger {
         let work = SummaryWork::new(SummaryWorkOptions {
             store: self.store.clone(),
             looked_at: Arc::new(Vec::new),
-            server: Some(server),
+            server: Some(Arc::new(server)),
         });
         let claim = self.store.claim(Stage::Summary, at(99_000_000)).await.unwrap().unwrap();
         let verdict = work.run(&claim).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::line::{self, Answer, Ask, Credentials, Line, Timeouts};
 use super::media::{self, Channels, Media};
+use super::numbers::{self, AccountResource, CallOrder, NumberResource, NumberSettings};
 use super::pages::Pages;
 use super::resources::{self, CallResource, RecordingResource};
 use super::target::Target;
@@ -63,6 +64,44 @@ impl Client {
     /// Says whether the link is up: any HTTP answer from the origin shows that it is.
     pub async fn probe(&self) -> Result<(), RestError> {
         self.line.send(Ask::get(Target::account(&self.line.account))).await.map(drop)
+    }
+
+    /// Asks for the account itself. None when the credentials are good and may not see it: an API
+    /// key may see its calls only.
+    pub async fn account(&self) -> Result<Option<AccountResource>, RestError> {
+        let account = &self.line.account;
+        match self.get(Target::account(account)).await {
+            Ok(answer) => numbers::account(account, &answer.body).map(Some),
+            Err(RestError::Unauthorized { .. }) => {
+                self.get(Target::one_call(account)).await.map(|_| None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lists the account's own numbers.
+    pub async fn numbers(&self) -> Result<Vec<NumberResource>, RestError> {
+        let first = Target::numbers(&self.line.account);
+        Pages::new(self.line.clone(), first, numbers::numbers).all().await
+    }
+
+    /// Sets what a number does with calls, as it is now. Asking twice is asking once.
+    pub async fn set_number(
+        &self,
+        number: &NumberResource,
+        settings: &NumberSettings,
+    ) -> Result<NumberResource, RestError> {
+        let target = Target::number(&self.line.account, &number.sid);
+        let response = self.line.send(Ask::post(target, settings.fields(number))).await?;
+        numbers::number(&self.line.account, &line::read(response).await?.body)
+    }
+
+    /// Places a call. On [`RestError::Unanswered`] it may ring all the same.
+    pub async fn place_call(&self, order: &CallOrder) -> Result<CallResource, RestError> {
+        let target = Target::calls(&self.line.account);
+        let response = self.line.send(Ask::post(target, order.fields())).await?;
+        let answer = line::read(response).await?;
+        resources::call(&self.line.account, &answer.body).map_err(RestError::in_doubt)
     }
 
     /// Lists the calls that began at `since` or later.

@@ -28,7 +28,7 @@ pub enum BadCredentials {
 }
 
 /// What proves to Twilio who we are, bound to the one origin that may see it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     origin: Origin,
     authorization: HeaderValue,

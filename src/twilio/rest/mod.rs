@@ -1,6 +1,7 @@
 //! The client of Twilio's REST API, version 2010-04-01.
 //!
-//! Duty: ask for calls and recordings, start and delete recordings, fetch their sound; and say
+//! Duty: ask for calls and recordings, start and delete recordings, fetch their sound; set up a
+//! number and place a call for who sets the box up; and say
 //! of everything that goes wrong what the caller can do about it.
 //!
 //! Invariants: credentials go to the configured origin and nowhere else, because requests that
@@ -16,6 +17,7 @@ mod error;
 mod hop;
 mod line;
 mod media;
+mod numbers;
 mod origin;
 mod pages;
 mod resources;
@@ -26,6 +28,7 @@ pub use client::{Client, Dated, Deletion, NoClient};
 pub use error::RestError;
 pub use line::{BadCredentials, Credentials, Timeouts};
 pub use media::{Channels, Extent, Media};
+pub use numbers::{AccountResource, CallOrder, NumberResource, NumberSettings};
 pub use origin::{BadOrigin, Origin};
 pub use pages::Pages;
 pub use resources::{CallResource, RecordingResource};

@@ -117,7 +117,7 @@ pub(super) fn recordings(
     Ok(Page { items: items.collect::<Result<_, _>>()?, next: page.next_page_uri.0 })
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, RestError> {
     serde_json::from_slice(body).map_err(|error| {
         // The parser's own words can quote the body.
         RestError::garbled(match error.classify() {
@@ -211,7 +211,7 @@ impl RecordingBody {
     }
 }
 
-fn must_be_ours(named: &Word, account: &AccountSid) -> Result<(), RestError> {
+pub(super) fn must_be_ours(named: &Word, account: &AccountSid) -> Result<(), RestError> {
     if named.0.as_deref() == Some(account.as_str()) {
         Ok(())
     } else {
@@ -225,7 +225,7 @@ fn must_be_ours(named: &Word, account: &AccountSid) -> Result<(), RestError> {
 pub(super) struct Word(pub(super) Option<String>);
 
 impl Word {
-    fn parsed<T: FromStr>(&self) -> Option<T> {
+    pub(super) fn parsed<T: FromStr>(&self) -> Option<T> {
         self.0.as_deref()?.parse().ok()
     }
 

@@ -1,6 +1,6 @@
 //! What may be asked for at the origin: places of our own account, and nothing else.
 
-use crate::domain::{AccountSid, CallSid, RecordingSid, UnixMillis};
+use crate::domain::{AccountSid, CallSid, NumberSid, RecordingSid, UnixMillis};
 
 use super::media::Channels;
 use crate::twilio::moment;
@@ -30,6 +30,11 @@ impl Target {
         Self { path: format!("{VERSION}{account}.json"), query: None }
     }
 
+    /// The account's last call, or none.
+    pub(super) fn one_call(account: &AccountSid) -> Self {
+        Self::below(account, "Calls.json").with("PageSize=1".to_owned())
+    }
+
     /// The account's calls that began at `since` or later.
     pub(super) fn calls_since(account: &AccountSid, since: UnixMillis) -> Self {
         Self::below(account, "Calls.json").with(list_filter("StartTime>", since))
@@ -48,6 +53,21 @@ impl Target {
     /// The recordings of one call, to list or to start one.
     pub(super) fn recordings_of(account: &AccountSid, call: &CallSid) -> Self {
         Self::below(account, &format!("Calls/{call}/Recordings.json"))
+    }
+
+    /// The account's calls, to place one.
+    pub(super) fn calls(account: &AccountSid) -> Self {
+        Self::below(account, "Calls.json")
+    }
+
+    /// The account's own numbers.
+    pub(super) fn numbers(account: &AccountSid) -> Self {
+        Self::below(account, "IncomingPhoneNumbers.json").in_large_pages()
+    }
+
+    /// One number.
+    pub(super) fn number(account: &AccountSid, number: &NumberSid) -> Self {
+        Self::below(account, &format!("IncomingPhoneNumbers/{number}.json"))
     }
 
     /// Asks for pages as large as they come.

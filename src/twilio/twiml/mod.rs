@@ -164,8 +164,8 @@ impl std::fmt::Debug for Stream {
 /// because Twilio's defaults differ from place to place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
-    /// The absolute URL that hears of its progress.
-    pub status_callback: String,
+    /// The absolute URL that hears of its progress; nobody does if none.
+    pub status_callback: Option<String>,
 }
 
 /// `<Dial>`.

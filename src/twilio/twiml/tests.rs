@@ -21,7 +21,7 @@ fn the_document_for_a_call_is_written_as_twilios_own_libraries_do() {
     let document = Response::new()
         .then(Say { language: Some("en-US".to_owned()), ..say("This call is recorded.") })
         .then(stream.unwrap().with_parameter("tenant", "a & b <c> \"d\"").unwrap())
-        .then(Recording { status_callback: public.callback("/twilio/recording-status") })
+        .then(Recording { status_callback: Some(public.callback("/twilio/recording-status")) })
         .then(Dial {
             caller_id: Some("+15005550006".to_owned()),
             answer: AnswerOn::Bridge,

@@ -95,17 +95,16 @@ impl Document {
     }
 
     fn recording(&mut self, recording: &Recording) -> io::Result<()> {
-        self.empty(
-            "Recording",
-            vec![
-                ("channels", "dual".into()),
-                ("recordingStatusCallback", recording.status_callback.as_str().into()),
+        let mut attributes: Attributes<'_> = vec![("channels", "dual".into())];
+        if let Some(url) = &recording.status_callback {
+            attributes.extend([
+                ("recordingStatusCallback", url.into()),
                 ("recordingStatusCallbackEvent", "in-progress completed absent".into()),
                 ("recordingStatusCallbackMethod", "POST".into()),
-                ("track", "both".into()),
-                ("trim", "do-not-trim".into()),
-            ],
-        )
+            ]);
+        }
+        attributes.extend([("track", "both".into()), ("trim", "do-not-trim".into())]);
+        self.empty("Recording", attributes)
     }
 
     fn dial(&mut self, dial: &Dial) -> io::Result<()> {

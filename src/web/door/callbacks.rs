@@ -24,10 +24,17 @@ pub(super) async fn call_status(
     let end = news.status.end_reason();
     let was_live = end.is_some() && inside.recorder.call_ended(sid);
     let mut call = new_call(&state, &VoiceRequest::from_form(&form)?, true);
+    let now = call.at;
     // The callback may be late; when it says when, that is when.
-    call.at = news.timestamp.filter(|_| call.clock_synced).unwrap_or(call.at).min(call.at);
+    if let Some(at) = news.timestamp.filter(|at| call.clock_synced && *at < now) {
+        call.at = at;
+        let late = now.since(at);
+        if let Some(boot) = &mut call.boot {
+            boot.since_boot = boot.since_boot.saturating_sub(late);
+        }
+    }
     let duration_s = news.duration_s.and_then(|seconds| u32::try_from(seconds).ok());
-    let update = StatusUpdate { call, end, ended_at: None, duration_s };
+    let update = StatusUpdate { call, end, ended_at: None, duration_s, now };
     let outcome = soon(inside.store.call_status(update)).await?;
     if outcome.changed {
         let word = news.status.as_str();

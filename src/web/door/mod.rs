@@ -9,9 +9,11 @@
 
 mod callbacks;
 mod gate;
+mod round_trip;
 mod stream;
 mod voice;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -26,6 +28,7 @@ use crate::cloud::Starter;
 use crate::domain::{AccountSid, CallSid};
 use crate::store::Store;
 use crate::twilio::door::{Door, PublicUrl};
+use crate::twilio::round_trip::{MEDIA_STREAM, ROUND_TRIP};
 
 /// The largest form that is read.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -101,6 +104,8 @@ pub struct DoorState {
     pub inside: Option<Inside>,
     /// The time.
     pub clock: SharedClock,
+    /// Which run of the program this is.
+    pub instance: Arc<str>,
     /// Cancelled when the program stops.
     pub stop: CancellationToken,
 }
@@ -112,7 +117,8 @@ pub fn router(state: DoorState) -> Router {
         .route("/twilio/status", post(callbacks::call_status))
         .route("/twilio/stream-status", post(callbacks::stream_status))
         .route("/twilio/recording-status", post(callbacks::recording_status))
-        .route("/twilio/media-stream", get(stream::media_stream))
+        .route(MEDIA_STREAM, get(stream::media_stream))
+        .route(ROUND_TRIP, post(round_trip::round_trip))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .with_state(state)
 }

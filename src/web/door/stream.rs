@@ -211,7 +211,7 @@ impl Line {
             );
             return Ok(false);
         };
-        let now = self.state.clock.now();
+        let now = self.state.clock.reading();
         let spent = self.inside.store.spend_token(token_hash(token), sid.clone(), now);
         match tokio::time::timeout(LEDGER_PATIENCE, spent).await {
             Ok(Ok(TokenVerdict::Good(_))) => Ok(true),
@@ -237,8 +237,7 @@ impl Line {
     /// What is known of the call: its row, or else what the stream itself can say.
     async fn call_of(&mut self, call_sid: &CallSid) -> NewCall {
         let asked = tokio::time::timeout(LEDGER_PATIENCE, self.inside.store.call(call_sid)).await;
-        let (at, clock_synced) = (self.state.clock.now(), self.state.clock.synchronised());
-        let unknown = NewCall::unknown(call_sid.clone(), at, clock_synced);
+        let unknown = NewCall::unknown(call_sid.clone(), self.state.clock.reading());
         match asked {
             Ok(Ok(Some(detail))) => NewCall {
                 direction: detail.call.direction,

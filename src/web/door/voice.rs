@@ -108,6 +108,7 @@ async fn announce(state: &DoorState, request: &VoiceRequest) -> Option<String> {
 
 /// Describes the call for the ledger.
 pub(super) fn new_call(state: &DoorState, request: &VoiceRequest, live_copy: bool) -> NewCall {
+    let now = state.clock.reading();
     NewCall {
         call_sid: request.call_sid.clone(),
         parent_call_sid: request.parent_call_sid.clone(),
@@ -116,8 +117,9 @@ pub(super) fn new_call(state: &DoorState, request: &VoiceRequest, live_copy: boo
         from_number: request.from.clone(),
         to_number: request.to.clone(),
         call_status: request.status.as_str().to_owned(),
-        at: state.clock.now(),
-        clock_synced: state.clock.synchronised(),
+        at: now.at,
+        boot: Some(now.boot),
+        clock_synced: now.synchronised,
         live_copy,
     }
 }
@@ -159,7 +161,7 @@ fn document(
         }
     }
     if copy_by == CopyBy::Document {
-        let status_callback = public_url.callback("/twilio/recording-status");
+        let status_callback = Some(public_url.callback("/twilio/recording-status"));
         document = document.then(Recording { status_callback });
     }
     connect(answering, request, document)

@@ -11,12 +11,12 @@ use super::LanState;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
 use super::undone::{Hurried, Reach, Undone};
-use super::wire::{AllQueued, Call, Calls, Health, Queue, Queued, Run};
+use super::wire::{AllQueued, Call, Calls, Health, Microphone, Queue, Queued, Run};
 use crate::access::Actor;
 use crate::domain::{CallSid, Stage};
+use crate::health::CheckState;
 use crate::store::{Retried, TranscriptRow};
 use crate::transcribe::{Format, written};
-use crate::web::health::CheckState;
 
 /// `GET /api/v1/calls`
 pub(super) async fn calls(
@@ -132,6 +132,15 @@ pub(super) async fn again(
         Retried::NothingFailed => Err(Problem::not_yet("nothing of this call waits for a retry")),
         Retried::UnknownCall => Err(no_such_call()),
     }
+}
+
+/// `GET /api/v1/microphone`: how the box's own is, and how loud it was just now.
+pub(super) async fn microphone(State(lan): State<LanState>) -> Result<Json<Microphone>, Problem> {
+    let status = lan
+        .microphone
+        .as_ref()
+        .ok_or_else(|| Problem::not_found("the agent is not heard by a microphone of this box"))?;
+    Ok(Json(Microphone::new(status, lan.clock.since_boot())))
 }
 
 /// `GET /api/v1/health`
@@ -258,7 +267,7 @@ pub(super) async fn readyz(State(lan): State<LanState>) -> Result<&'static str, 
     if health.ready {
         return Ok("ready\n");
     }
-    let failing = health.checks.iter().filter(|check| check.state == CheckState::Failing);
+    let failing = health.checks.iter().filter(|check| check.state == CheckState::Fail);
     let reasons: Vec<String> =
         failing.map(|check| format!("{}: {}", check.name, check.detail)).collect();
     Err(Problem::not_ready(if reasons.is_empty() {

@@ -3,7 +3,7 @@
 use super::assets;
 use super::pages::words;
 use crate::access::Actor;
-use crate::web::health::{CheckState, Health};
+use crate::health::{CheckState, Health};
 
 /// What stands around every page.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Frame {
     /// Makes it for somebody.
     pub(super) fn new(health: &Health, actor: &Actor) -> Self {
         let troubles = health.troubles().into_iter().map(|check| Trouble {
-            failing: check.state == CheckState::Failing,
+            failing: check.state == CheckState::Fail,
             name: check.name.clone(),
             detail: check.detail.clone(),
             fix: check.fix.clone(),

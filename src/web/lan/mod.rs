@@ -40,15 +40,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+pub(in crate::web) use self::degraded::degraded_api_router;
 pub use self::degraded::degraded_router;
 pub use self::gate::Gate;
 
 use self::problem::Problem;
 use self::routes::Routes;
-use super::health::Health;
 use crate::access::{Access, Actor};
 use crate::clock::SharedClock;
 use crate::domain::{CallSid, Role};
+use crate::health::Health;
+use crate::microphone;
 use crate::pipeline::{Due, Link};
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::{LiveBoard, Schedule};
@@ -85,6 +87,8 @@ pub struct LanState {
     pub link: Option<Link>,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
+    /// The box's own microphone, if the agent is heard by it.
+    pub microphone: Option<microphone::Status>,
     /// Cancelled when the appliance stops, so that live streams end.
     pub stopping: CancellationToken,
 }
@@ -162,6 +166,7 @@ fn api_routes() -> Routes {
             notes::import_contacts.layer(DefaultBodyLimit::max(CONTACTS_BYTES_MAX)),
         )
         .seen("/api/v1/health", api::health)
+        .seen("/api/v1/microphone", api::microphone)
         .seen("/api/v1/queue", api::queue)
         .changed_by(Operator, "/api/v1/queue/run", api::run_queue)
         .changed_by(Operator, "/api/v1/queue/retry", api::retry_all)
@@ -183,6 +188,7 @@ fn page_routes() -> Routes {
         .seen("/calls/{call_sid}", pages::call)
         .changed_by(Operator, "/calls/{call_sid}/retry", pages::retry)
         .changed_by(Operator, "/calls/{call_sid}/swap", pages::swap)
+        .seen("/health", pages::health)
         .changed_by(Operator, "/calls/{call_sid}/actions/{id}", pages::action)
         .changed_by(Operator, "/calls/{call_sid}/notes", pages::note)
         .seen("/search", pages::search)

@@ -148,6 +148,7 @@ impl Call {
             part_path: self.path(*party),
             rate: RateHz::Hz16000,
             origin: Samples8k::ZERO,
+            heard_from: Samples8k::ZERO,
         };
         LiveSource { call_sid: self.sid.clone(), tracks: Party::ALL.iter().map(track).collect() }
     }

@@ -1,6 +1,6 @@
 //! The ledger as a reader finds it, and what must hold of it whatever happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fieldtape::domain::CallSid;
@@ -118,6 +118,28 @@ impl Ledger {
         self.rows(sql, call_sid, read).pop()
     }
 
+    /// The source of every file of a call, by its name.
+    pub(crate) fn sources(&self, call_sid: &CallSid) -> BTreeMap<String, String> {
+        let sql = "select path, source from tracks
+            where call_id = (select id from calls where call_sid = ?1)";
+        let rows = self.rows(sql, call_sid, |row| {
+            let path: String = row.get(0)?;
+            Ok((path.rsplit('/').next().unwrap().to_owned(), row.get(1)?))
+        });
+        rows.into_iter().collect()
+    }
+
+    /// The gaps of a call's copy of a source, as start, end and reason.
+    pub(crate) fn gaps_of(&self, call_sid: &CallSid, source: &str) -> Vec<(u64, u64, String)> {
+        let sql = "select source, start_sample, end_sample, reason from gaps
+            where call_id = (select id from calls where call_sid = ?1) order by start_sample";
+        let mut rows = self.rows(sql, call_sid, |row| {
+            Ok((row.get::<_, String>(0)?, (row.get(1)?, row.get(2)?, row.get(3)?)))
+        });
+        rows.retain(|(of, _)| of == source);
+        rows.into_iter().map(|(_, gap)| gap).collect()
+    }
+
     pub(crate) fn tracks(&self, call_sid: &CallSid) -> Vec<Track> {
         let sql =
             "select party, rate_hz, part_no, path, origin_sample, samples, size_bytes, salvaged
@@ -184,6 +206,15 @@ impl Ledger {
         let mut statement = self.connection.prepare(sql).unwrap();
         let rows = statement.query_map(params![call_sid.as_str()], read).unwrap();
         rows.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Tells what a stage of a call waits for.
+    pub(crate) fn stage_waits_for(&self, call_sid: &CallSid, stage: &str) -> Option<String> {
+        let sql = format!(
+            "select stages.waiting_for from stages join calls on calls.id = call_id
+             where call_sid = ?1 and stage = '{stage}'"
+        );
+        self.rows(&sql, call_sid, |row| row.get(0)).pop().flatten()
     }
 
     /// What the audit trail tells of one kind of deed.

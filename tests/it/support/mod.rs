@@ -12,25 +12,33 @@
     )
 )]
 
+mod card;
 mod home;
 mod ledger;
 mod process;
 mod s3;
 mod sounds;
 mod stream;
+mod tunnel;
 mod twilio;
+mod wall;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub(crate) use card::SoundCard;
 pub(crate) use home::{ACCOUNT, AGENT, Home, PUBLIC_URL, TOKEN};
 pub(crate) use ledger::{Call, Gap, Ledger, Track};
 pub(crate) use process::{Answer, Appliance, fieldtape};
 pub(crate) use s3::S3;
 pub(crate) use sounds::{asset_sound, decoded, noise, read_wav, root, tone};
 pub(crate) use stream::{Connected, Socket};
-pub(crate) use twilio::{Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh_stream_sid};
+pub(crate) use tunnel::{Flaw, Tunnel};
+pub(crate) use twilio::{
+    Form, Twilio, fresh_call_sid, fresh_recording_sid, fresh_stream_sid, twilio_api,
+};
+pub(crate) use wall::Wall;
 
 /// How long a fact may take to come true. Two cores are shared with other tests and a speech
 /// model, so this is for a machine that is very busy; a healthy run waits for none of it.

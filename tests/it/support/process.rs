@@ -64,8 +64,18 @@ pub(crate) struct Appliance {
 }
 
 impl Appliance {
-    pub(super) async fn start(home: &Home, mut command: Command) -> Self {
-        command.arg("-c").arg(home.config_file()).arg("run");
+    pub(super) async fn start(home: &Home, command: Command) -> Self {
+        Self::run(command, &home.config_file(), home.data_dir()).await
+    }
+
+    /// Runs by a configuration that no [`Home`] made.
+    pub(crate) async fn of(config: PathBuf, data_dir: PathBuf) -> Self {
+        let command = fieldtape(config.parent().unwrap());
+        Self::run(command, &config, data_dir).await
+    }
+
+    async fn run(mut command: Command, config: &Path, data_dir: PathBuf) -> Self {
+        command.arg("-c").arg(config).arg("run");
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = Log::follow(child.stderr.take().unwrap());
@@ -78,7 +88,7 @@ impl Appliance {
         let (lan, twilio) = addresses.await;
         // A connection kept from before a recovery may be closed while it is used again.
         let http = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
-        Self { child, log, data_dir: home.data_dir(), lan, twilio, http }
+        Self { child, log, data_dir, lan, twilio, http }
     }
 
     pub(crate) async fn await_ready(&self) {
@@ -144,6 +154,7 @@ impl Appliance {
     ) -> simulate::Options {
         let mut options = simulate::Options {
             target: Url::parse(&format!("http://{}", self.twilio)).unwrap(),
+            roots: None,
             public_url: fieldtape::twilio::door::PublicUrl::parse(PUBLIC_URL).unwrap(),
             auth_token: fieldtape::twilio::signature::AuthToken::new(TOKEN).unwrap(),
             account_sid: ACCOUNT.parse().unwrap(),
@@ -252,8 +263,9 @@ impl Log {
 
     /// The addresses of the office's door and of Twilio's.
     fn addresses(&self) -> Option<(String, String)> {
-        let line = self.lines_with(&["the page is at http://"]).into_iter().next()?;
-        let (_, rest) = line.split_once("the page is at http://")?;
+        let line = self.lines_with(&["the page is at http"]).into_iter().next()?;
+        let (_, rest) = line.split_once("the page is at http")?;
+        let (_, rest) = rest.split_once("://")?;
         let (lan, rest) = rest.split_once('/')?;
         let (_, rest) = rest.split_once("Twilio's door at ")?;
         let twilio: String =

@@ -1,11 +1,30 @@
 //! Twilio's side of the webhooks: forms, signed as it signs them.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
+use fieldtape::clock::SystemClock;
 use fieldtape::domain::{BadSid, CallSid, RecordingSid, StreamSid};
+use fieldtape::simulate::cloud::{Cloud, CloudOptions};
+use fieldtape::twilio::door::PublicUrl;
 use fieldtape::twilio::signature::{AuthToken, Validator};
+use tokio::net::TcpListener;
 
-use super::{ACCOUNT, PUBLIC_URL};
+use super::{ACCOUNT, PUBLIC_URL, TOKEN};
+
+/// Twilio's REST API for our account, by the machine's clock.
+pub(crate) async fn twilio_api() -> Cloud {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let options = CloudOptions {
+        account_sid: ACCOUNT.parse().unwrap(),
+        auth_token: AuthToken::new(TOKEN).unwrap(),
+        api_key: None,
+        public_url: PublicUrl::parse(PUBLIC_URL).unwrap(),
+        clock: Arc::new(SystemClock),
+        seed: 5,
+    };
+    Cloud::serve(listener, options).unwrap()
+}
 
 pub(crate) fn fresh_call_sid() -> CallSid {
     fresh("CA")

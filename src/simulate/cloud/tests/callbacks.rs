@@ -2,6 +2,7 @@ use rand::Rng as _;
 
 use super::*;
 use crate::simulate::tests::appliance::{Appliance, Temper};
+use crate::simulate::way::Way;
 
 /// The recording and status callbacks that passed the appliance's door, in their order.
 fn told(appliance: &Appliance) -> Vec<String> {
@@ -21,7 +22,11 @@ struct Scene {
 /// A completed, recorded call of which nothing was told yet.
 async fn scene(temper: Temper) -> Scene {
     let (desk, appliance) = (Desk::open().await, Appliance::start(temper).await);
-    desk.cloud.appliance_at(format!("http://{}", appliance.address).parse().unwrap());
+    let target = format!("http://{}", appliance.address).parse().unwrap();
+    let public_url = PublicUrl::parse(PUBLIC).unwrap();
+    let way = Way::new(&target, &public_url, None);
+    let line = Line::new(way, public_url, AuthToken::new(TOKEN).unwrap()).unwrap();
+    desk.cloud.reached_by(Arc::new(line));
     let script = CallScript::inbound(NOW.minus(HOUR), Duration::from_secs(61));
     let call_sid = desk.cloud.place_call(script.recorded(Media::mono(&vec![5; 488_000])));
     Scene { desk, appliance, call_sid }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::twilio::rest::{
-    Channels, Client, Credentials, Deletion, Extent, Origin, RestError, Timeouts,
+    CallOrder, Channels, Client, Credentials, Deletion, Extent, NumberResource, NumberSettings,
+    Origin, RestError, Timeouts,
 };
 
 fn client(desk: &Desk) -> Client {
@@ -80,4 +81,40 @@ async fn it_takes_sound_up_where_it_broke_off() {
     assert_eq!(client.delete_recording(&sid).await.unwrap(), Deletion::WasNotThere);
     let gone = client.media(&sid, Channels::Two, 0).await;
     assert!(matches!(gone, Err(RestError::NotFound)));
+}
+
+#[tokio::test]
+async fn it_sets_up_a_number_and_orders_a_call() {
+    let desk = Desk::open().await;
+    let client = client(&desk);
+    assert_eq!(client.account().await.unwrap().unwrap().friendly_name, "Field office");
+    let sid = desk.cloud.add_number("+15550199", "the office");
+    desk.cloud.change_number(&sid, |number| {
+        number.settings = vec![("VoiceApplicationSid".to_owned(), "AP1".to_owned())];
+    });
+    let before = client.numbers().await.unwrap().remove(0);
+    assert_eq!((&before.sid, before.voice_application_sid.as_deref()), (&sid, Some("AP1")));
+    let settings = NumberSettings {
+        voice_url: format!("{PUBLIC}/twilio/voice"),
+        status_callback: format!("{PUBLIC}/twilio/status#rc=5&rp=all"),
+        voice_fallback_url: None,
+    };
+    assert!(settings.are_those_of(&client.set_number(&before, &settings).await.unwrap()));
+    assert!(settings.are_those_of(&client.numbers().await.unwrap()[0]), "and it is kept");
+    let bad = NumberSettings { voice_url: "nowhere".to_owned(), ..settings.clone() };
+    assert!(matches!(client.set_number(&before, &bad).await, Err(RestError::Refused { .. })));
+    let sid = format!("PN{}", "9".repeat(32)).parse().unwrap();
+    let none = NumberResource { sid, ..before };
+    assert_eq!(client.set_number(&none, &settings).await, Err(RestError::NotFound));
+
+    let order = CallOrder {
+        to: "+15550100".to_owned(),
+        from: "+15550199".to_owned(),
+        url: settings.voice_url.clone(),
+        status_callback: settings.status_callback.clone(),
+    };
+    let placed = client.place_call(&order).await.unwrap();
+    assert_eq!(client.call(&placed.sid).await.unwrap().status.as_str(), "queued");
+    let nobody = CallOrder { to: String::new(), ..order };
+    assert!(matches!(client.place_call(&nobody).await, Err(RestError::Refused { .. })));
 }

@@ -285,3 +285,34 @@ async fn a_call_and_its_recordings_are_asked_for_by_its_sid() {
         assert!(seen.starts_with(&path), "{seen}");
     }
 }
+
+#[tokio::test]
+async fn credentials_are_good_if_they_see_the_account_or_at_least_its_calls() {
+    // What the account's own place and its calls answer, and what comes of it.
+    for (account, calls, good) in [
+        (200, 200, true),
+        // An API key may see the calls and not the account.
+        (401, 200, true),
+        (401, 401, false),
+    ] {
+        let server = Server::plain(move |request| {
+            if request.contains("/Calls.json?PageSize=1 ") {
+                Reply::json(calls, r#"{"calls":[]}"#)
+            } else {
+                let body = format!(r#"{{"sid":"{ACCOUNT}","status":"suspended"}}"#);
+                Reply::json(account, &body)
+            }
+        })
+        .await;
+        let told = client_at(server.at, PATIENT).account().await;
+        match told {
+            Ok(Some(told)) => assert!(account == 200 && !told.is_active(), "{told:?}"),
+            Ok(None) => assert!(good && account == 401),
+            Err(error) => assert!(!good && matches!(error, RestError::Unauthorized { .. })),
+        }
+    }
+    let other = format!(r#"{{"sid":"{}","status":"active"}}"#, ACCOUNT.replace('1', "2"));
+    let server = Server::plain(move |_| Reply::json(200, &other)).await;
+    let told = client_at(server.at, PATIENT).account().await;
+    assert!(matches!(told, Err(RestError::Garbled { .. })), "{told:?}");
+}

@@ -169,6 +169,7 @@ async function sendInPlace(event) {
   try {
     const body = new URLSearchParams(new FormData(form));
     await take(await fetch(form.action, { method: "POST", body, headers: { "X-Fieldtape": "1" } }));
+    form.reset();
   } catch {
     document.getElementById("offline").hidden = false;
   }

@@ -149,7 +149,7 @@ impl Turn {
             "{} s of the {} {}",
             words::tenths(length_ms),
             words::party(gap.party).to_lowercase(),
-            words::gap(gap.reason)
+            words::gap(gap.source, gap.reason)
         );
         Self::Gap { text, at: words::clock(gap.start.as_millis() / 1000) }
     }

@@ -32,7 +32,7 @@ pub(super) fn losses(detail: &CallDetail, gaps_in_conversation: bool) -> Vec<Str
         party: gap.party,
         start: gap.start,
         end: gap.end,
-        what: words::gap(gap.reason),
+        what: words::gap(gap.source, gap.reason),
     });
     let mut by_place: Vec<Stretch> =
         filled.clone().filter(Stretch::is_long).chain(silent).collect();

@@ -31,6 +31,7 @@ use super::wire::rfc3339;
 use super::{LanState, api, assets, notes};
 use crate::access::Actor;
 use crate::domain::UnixMillis;
+use crate::health::Check;
 use crate::store::Backlog;
 
 /// A status as a small label. The colour repeats what the word says.
@@ -58,6 +59,14 @@ impl Moment {
 struct ProblemPage<'a> {
     frame: Frame,
     problem: &'a Problem,
+}
+
+/// Everything that is looked at, and how it stands.
+#[derive(Template)]
+#[template(path = "health.html")]
+struct HealthPage {
+    frame: Frame,
+    checks: Vec<Check>,
 }
 
 /// `GET /`
@@ -163,6 +172,16 @@ pub(super) async fn queue(
     let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
+}
+
+/// `GET /health`
+pub(super) async fn health(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    headers: HeaderMap,
+) -> Response {
+    let health = lan.health.borrow().clone();
+    html(&headers, &HealthPage { frame: Frame::new(&health, &actor), checks: health.checks })
 }
 
 /// `POST /queue/run`: the button on the queue's page.

@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{Redirect, Response};
 
+use super::super::api::no_such_call;
 use super::super::find::{Question, play_from};
 use super::super::problem::Problem;
 use super::super::query::call_sid;
@@ -30,7 +31,7 @@ struct SearchPage {
 
 /// A call with what was found in it.
 struct FoundCall {
-    sid: String,
+    link: String,
     outgoing: bool,
     who: String,
     began: Moment,
@@ -91,14 +92,14 @@ impl FoundCall {
                 .map(|place| Place::new(hit.call_sid.as_str(), place))
                 .collect(),
             more: (hit.more > 0).then_some(more),
-            sid: hit.call_sid.to_string(),
+            link: opening(hit.call_sid.as_str()),
         }
     }
 }
 
 impl Place {
     fn new(sid: &str, place: &HitPlace) -> Self {
-        let link = |start_ms: u64| format!("/search/open?call={sid}&at_ms={start_ms}");
+        let link = |start_ms: u64| format!("{}&at_ms={start_ms}", opening(sid));
         Self {
             speaker: place.said.map_or("Note", |said| words::party(said.party)),
             at: place.said.map(|said| words::clock(said.start_ms / 1000)).unwrap_or_default(),
@@ -106,6 +107,11 @@ impl Place {
             pieces: pieces(&place.snippet),
         }
     }
+}
+
+/// What opens a call in which something was found.
+fn opening(sid: &str) -> String {
+    format!("/search/open?call={sid}")
 }
 
 /// Divides a snippet into what was found and what is around it.
@@ -149,8 +155,8 @@ pub(in crate::web::lan) async fn search(
     Ok(pages::html(&headers, &SearchPage::new(frame, &question, page, &query)))
 }
 
-/// `GET /search/open`: opens a call where something was found. That somebody did is in the audit
-/// trail before they are sent there.
+/// `GET /search/open`: opens a call in which something was found, at the place if it has one. That
+/// somebody did is in the audit trail before they are sent there.
 pub(in crate::web::lan) async fn open(
     State(lan): State<LanState>,
     Extension(actor): Extension<Actor>,
@@ -159,11 +165,13 @@ pub(in crate::web::lan) async fn open(
     let query = query.unwrap_or_default();
     let field = |name: &str| form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
     let sid = call_sid(&field("call").map(|(_, sid)| sid).unwrap_or_default())?;
-    let at_ms = field("at_ms").and_then(|(_, at)| at.parse::<u64>().ok());
-    let at_ms =
-        at_ms.ok_or_else(|| Problem::bad_parameter("at_ms", "not a number of milliseconds"))?;
-    let detail = format!("at {}", words::clock(at_ms / 1000));
-    lan.audit(&actor, "search-hit", Some(&sid), &detail).await?;
-    let from_ms = play_from(at_ms);
-    Ok(Redirect::to(&format!("/calls/{sid}#t={}.{:03}", from_ms / 1000, from_ms % 1000)))
+    let wrong = |_| Problem::bad_parameter("at_ms", "not a number of milliseconds");
+    let at_ms = field("at_ms").map(|(_, at)| at.parse::<u64>().map_err(wrong)).transpose()?;
+    if lan.store.call(&sid).await?.is_none() {
+        return Err(no_such_call().into());
+    }
+    let at = at_ms.map(|at_ms| format!("at {}", words::clock(at_ms / 1000)));
+    lan.audit(&actor, "search-hit", Some(&sid), &at.unwrap_or_default()).await?;
+    let place = at_ms.map(play_from).map(|ms| format!("#t={}.{:03}", ms / 1000, ms % 1000));
+    Ok(Redirect::to(&format!("/calls/{sid}{}", place.unwrap_or_default())))
 }

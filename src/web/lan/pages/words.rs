@@ -92,8 +92,11 @@ pub(super) const fn waiting(what: WaitingFor) -> &'static str {
     }
 }
 
-/// Says why nobody is heard.
-pub(super) const fn gap(reason: GapReason) -> &'static str {
+/// Says why nobody is heard in a copy of a call's sound.
+pub(super) const fn gap(source: TrackSource, reason: GapReason) -> &'static str {
+    if source.is_own() && matches!(reason, GapReason::Disconnected) {
+        return "not heard by the microphone, missing or silent: Twilio's line is heard instead";
+    }
     match reason {
         GapReason::Lost => "never arrived",
         GapReason::Disconnected => "missing: the stream was interrupted",

@@ -21,7 +21,7 @@ use tracing::error;
 
 pub(super) use self::named::name;
 
-use self::named::{Named, What};
+use self::named::{Named, Picked, What};
 use self::range::Wanted;
 use self::timeline::{Piece, Timeline};
 use super::LanState;
@@ -29,7 +29,7 @@ use super::assets::{FNV_BASIS, fnv1a};
 use super::problem::Problem;
 use super::query::call_sid;
 use crate::access::Actor;
-use crate::domain::{CallSid, Party, RecordingSid, RecordingStatus};
+use crate::domain::{CallSid, Party, RecordingSid, RecordingStatus, Samples8k};
 use crate::store::{CallDetail, TrackRow};
 
 /// Bytes made at once: four seconds of 8 kHz, few enough to be made between two frames.
@@ -38,7 +38,7 @@ const CHUNK_BYTES: u64 = 64 * 1024;
 /// Which voices of a call can be played now.
 pub(super) fn playable(detail: &CallDetail, party: Party) -> bool {
     let named = Named::voice(party);
-    !detail.call.is_live() && !named.pick(&detail.tracks).is_empty()
+    !detail.call.is_live() && !named.pick(&detail.tracks, &detail.gaps).is_empty()
 }
 
 /// `GET /api/v1/calls/{call_sid}/audio/{name}`
@@ -57,7 +57,7 @@ pub(super) async fn audio(
         Problem::not_found(detail)
     })?;
     let detail = known_call(&state, &sid).await?;
-    let tracks = named.pick(&detail.tracks);
+    let tracks = named.pick(&detail.tracks, &detail.gaps);
     if detail.call.is_live() {
         return Err(Problem::not_yet("the call is still being recorded"));
     }
@@ -72,7 +72,7 @@ pub(super) async fn audio(
         });
     }
     let etag = etag(&tracks);
-    let sound = if let (What::File { .. }, [track]) = (named.what, &tracks[..]) {
+    let sound = if let (What::File { .. }, [Picked { track, .. }]) = (named.what, &tracks[..]) {
         let path = inside(&state.data_dir, &track.path)?;
         let least_bytes = track.size_bytes;
         opened(move || Sound::file(&path, least_bytes), &sid).await?
@@ -116,26 +116,32 @@ async fn known_call(state: &LanState, call_sid: &CallSid) -> Result<CallDetail, 
 }
 
 /// Finds the tracks' files and places. What lies before the call's first sample is not of the call.
-fn place(data_dir: &Path, tracks: &[&TrackRow], named: Named) -> Result<Vec<Piece>, Problem> {
-    let place = |track: &&TrackRow| {
+fn place(data_dir: &Path, tracks: &[Picked<'_>], named: Named) -> Result<Vec<Piece>, Problem> {
+    let place = |Picked { track, span }: &Picked<'_>| {
         let skip = track.lead.at(named.rate).min(track.samples);
-        Ok(Piece {
+        let whole = Piece {
             path: inside(data_dir, &track.path)?,
             origin: track.origin.at(named.rate),
             skip,
             samples: track.samples - skip,
-        })
+        };
+        let within = |(start, end): (Samples8k, Samples8k)| {
+            whole.clone().within(start.at(named.rate), end.at(named.rate))
+        };
+        Ok(span.map_or_else(|| whole.clone(), within))
     };
     tracks.iter().map(place).collect()
 }
 
 /// Names the present state of these files together: another place, length or content is another.
-fn etag(tracks: &[&TrackRow]) -> String {
-    let etag = tracks.iter().fold(FNV_BASIS, |etag, track| {
+fn etag(tracks: &[Picked<'_>]) -> String {
+    let etag = tracks.iter().fold(FNV_BASIS, |etag, Picked { track, span }| {
         let TrackRow { path, origin, lead, samples, sha256, .. } = track;
         let (origin, lead) = (origin.get(), lead.get());
         let sha256 = sha256.as_deref().unwrap_or_default();
-        fnv1a(format!("{path} {origin} {lead} {samples} {sha256}\n").as_bytes(), etag)
+        let span = span.map(|(start, end)| format!(" {}-{}", start.get(), end.get()));
+        let span = span.unwrap_or_default();
+        fnv1a(format!("{path} {origin} {lead} {samples} {sha256}{span}\n").as_bytes(), etag)
     });
     format!("\"{etag:016x}\"")
 }

@@ -26,6 +26,13 @@ impl Piece {
     fn end(&self) -> u64 {
         self.origin.saturating_add(self.samples)
     }
+
+    /// Returns what of it lies between two places of the timeline.
+    pub(super) fn within(self, start: u64, end: u64) -> Self {
+        let (from, to) = (start.clamp(self.origin, self.end()), end.clamp(self.origin, self.end()));
+        let skip = self.skip + from - self.origin;
+        Self { origin: from, skip, samples: to.saturating_sub(from), ..self }
+    }
 }
 
 /// The WAV, open for reading.
@@ -139,6 +146,22 @@ mod tests {
         let samples: Vec<i16> =
             bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect();
         assert_eq!(samples, [1, 11, 21, 1, 1, i16::MAX, -1]);
+    }
+
+    #[test]
+    fn a_stretch_of_a_piece_stays_in_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut early = piece(&folder, 10, &[90, 1, 2, 3, 4, 5]);
+        (early.skip, early.samples) = (1, 5);
+        let stretch = |start, end| {
+            let Piece { origin, skip, samples, .. } = early.clone().within(start, end);
+            (origin, skip, samples)
+        };
+        assert_eq!(stretch(12, 14), (12, 3, 2));
+        assert_eq!(stretch(0, 12), (10, 1, 2));
+        assert_eq!(stretch(14, 99), (14, 5, 1));
+        assert_eq!(stretch(20, 99).2, 0);
+        assert_eq!(stretch(0, 3).2, 0);
     }
 
     #[test]

@@ -146,14 +146,16 @@ async fn health_says_every_check_and_readiness_says_what_fails() {
     let office = Office::new().await;
     let checks = vec![
         check("clock", CheckState::Ok),
-        check("twilio", CheckState::Degraded),
-        check("disk", CheckState::Failing),
+        check("twilio", CheckState::Warn),
+        check("disk", CheckState::Fail),
     ];
-    office.health.send_replace(Health { checks, ready: true, live_calls: 2 });
+    office.health.send_replace(health_of(checks));
     let health = office.get("/api/v1/health").await.json();
-    assert_eq!((&health["status"], &health["live_calls"]), (&"failing".into(), &2.into()));
-    assert_eq!(health["checks"][1]["state"], "degraded");
+    assert_eq!((&health["status"], &health["live_calls"]), (&"fail".into(), &2.into()));
+    assert_eq!(health["checks"][1]["state"], "warn");
     assert_eq!(health["checks"][1]["fix"], "mend it");
+    let tally = serde_json::json!({"ok": 1, "unknown": 0, "warn": 1, "fail": 1});
+    assert_eq!((&health["tally"], &health["instance"]), (&tally, &"this run".into()));
     assert_eq!(office.get("/readyz").await.text(), "ready\n");
     office.health.send_modify(|health| health.ready = false);
     assert_eq!(office.get("/readyz").await.problem(503)["detail"], "disk: disk is so");

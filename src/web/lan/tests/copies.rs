@@ -83,6 +83,7 @@ impl Office {
             end: Some(EndReason::Completed),
             ended_at: None,
             duration_s: Some(63),
+            now: at(0),
         };
         self.store.call_status(update).await.unwrap();
     }
@@ -158,11 +159,11 @@ async fn the_page_tells_how_twilios_copy_stands() {
     assert!(office.page_of(1).await.contains("Being made at Twilio."));
     office.store.cloud_recording(news(1, "completed")).await.unwrap();
     assert!(office.page_of(1).await.contains("Ready at Twilio; it is fetched next."));
-    office.store.link_down(at(72_000), "no answer".to_owned()).await.unwrap();
+    office.store.link_down(reading(72_000), "no answer".to_owned()).await.unwrap();
     let waiting = office.page_of(1).await;
     assert!(waiting.contains("Ready at Twilio; waits for the network."));
     assert!(!waiting.contains("Try now"), "nobody can hurry a network");
-    office.store.link_up(at(73_000)).await.unwrap();
+    office.store.link_up(reading(73_000)).await.unwrap();
     office.take_copy(1, Vec::new()).await;
     let here = office.page_of(1).await;
     assert!(here.contains("Here: 1:03 long, each party on a side of its own"));

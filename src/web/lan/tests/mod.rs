@@ -27,12 +27,12 @@ use tower::ServiceExt;
 use super::{Gate, LanState, router};
 use crate::access::Access;
 use crate::audio::wav_header;
-use crate::clock::ManualClock;
+use crate::clock::{BootMoment, ManualClock, Reading};
 use crate::domain::*;
+use crate::health::{Check, CheckState, Health};
 use crate::pipeline::Due;
 use crate::store::*;
 use crate::transcribe::{LiveBoard, Machine, Schedule};
-use crate::web::health::{Check, CheckState, Health};
 
 /// An office with a page on a loopback address.
 struct Office {
@@ -99,9 +99,19 @@ fn new_call(n: u32, status: &str) -> NewCall {
         to_number: "+15125550199".to_owned(),
         call_status: status.to_owned(),
         at: at(i64::from(n) * 1000),
+        boot: None,
         clock_synced: true,
         live_copy: true,
     }
+}
+
+/// No call of these tests is of this boot, so their times stand as they are told.
+fn booted() -> BootMoment {
+    BootMoment { boot_id: None, since_boot: Duration::from_mins(1) }
+}
+
+fn reading(ms: i64) -> Reading {
+    Reading { at: at(ms), boot: booted(), synchronised: true }
 }
 
 impl Office {
@@ -120,8 +130,7 @@ impl Office {
                 Arc::new(move || live_calls.load(Ordering::SeqCst)),
             )
         };
-        let (health, watched) =
-            watch::channel(Health { checks: Vec::new(), ready: true, live_calls: 0 });
+        let (health, watched) = watch::channel(Health { live_calls: 0, ..health_of(Vec::new()) });
         let access = Access::open(store.clone(), clock.clone()).await.unwrap();
         let state = LanState {
             access,
@@ -134,6 +143,7 @@ impl Office {
             due: Due::default(),
             link: None,
             health: watched,
+            microphone: None,
             stopping: CancellationToken::new(),
         };
         let page =
@@ -155,11 +165,12 @@ impl Office {
             call: new_call(n, "in-progress"),
             stream_sid: format!("MZ{n:032x}").parse().unwrap(),
             verified: true,
-            since_boot: Duration::from_mins(1),
-            boot_id: "boot".to_owned(),
+            boot: booted(),
         };
         let call = self.store.stream_started(stream).await.unwrap().call;
-        self.store.sound_began(call, at(i64::from(n) * 1000), format!("recordings/{n}")).unwrap();
+        self.store
+            .sound_began(call, (at(i64::from(n) * 1000), booted()), format!("recordings/{n}"))
+            .unwrap();
         call
     }
 
@@ -195,6 +206,7 @@ impl Office {
             gaps,
             reason: EndReason::Completed,
             ended_at: at(i64::from(n) * 1000 + 63_000),
+            ended_boot: None,
             at: at(i64::from(n) * 1000 + 64_000),
             trouble: None,
         };
@@ -280,6 +292,10 @@ fn wav_bytes(samples: &[i16]) -> Vec<u8> {
     let mut bytes = wav_header(RateHz::Hz8000, 1, samples.len() as u64 * 2).to_vec();
     bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
     bytes
+}
+
+fn health_of(checks: Vec<Check>) -> Health {
+    Health { checks, ready: true, live_calls: 2, instance: "this run".to_owned() }
 }
 
 fn check(name: &str, state: CheckState) -> Check {

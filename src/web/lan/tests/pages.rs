@@ -8,8 +8,8 @@ async fn an_empty_office_explains_itself_and_says_what_is_wrong() {
     let calm = office.get("/").await;
     assert_eq!(calm.header("content-type"), "text/html; charset=utf-8");
     assert!(calm.text().contains("No calls yet") && calm.text().contains("All is well"));
-    let checks = vec![check("twilio", CheckState::Degraded)];
-    office.health.send_replace(Health { checks, ready: true, live_calls: 0 });
+    let checks = vec![check("twilio", CheckState::Warn)];
+    office.health.send_replace(health_of(checks));
     let troubled = office.get("/").await;
     for part in ["1 problem", "twilio is so", "mend it"] {
         assert!(troubled.text().contains(part), "{part}");

@@ -80,8 +80,13 @@ async fn the_page_marks_what_was_found_and_opening_it_is_in_the_audit_trail() {
     assert_eq!(opened.status, 303);
     assert_eq!(opened.header("location"), format!("/calls/{}#t=28.650", sid(1)));
     assert_eq!(office.trail(), ["local search-hit at 0:31"]);
-    let bad = office.get(&format!("/search/open?call={}&at_ms=x", sid(1))).await;
-    assert_eq!(bad.status, 400);
+    let whole = format!("/search/open?call={}", sid(1));
+    assert!(page.text().contains(&format!("href=\"{whole}\"")), "{}", page.text());
+    assert_eq!(office.get(&whole).await.header("location"), format!("/calls/{}", sid(1)));
+    assert_eq!(office.trail(), ["local search-hit at 0:31", "local search-hit "]);
+    assert_eq!(office.get(&format!("{whole}&at_ms=x")).await.status, 400);
+    assert_eq!(office.get(&format!("/search/open?call={}", sid(9))).await.status, 404);
+    assert_eq!(office.trail().len(), 2, "what was not opened is not told");
     let empty = office.get("/search").await;
     assert!(empty.text().contains("What was said, found again"));
 }

@@ -1,13 +1,17 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
 mod hits;
+mod microphone;
 mod notes;
 mod queue;
 mod summary;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 pub(super) use self::hits::Hits;
+pub(super) use self::microphone::Microphone;
 pub(super) use self::notes::{Contacts, Imported, Number, Numbers};
 pub(super) use self::queue::{AllQueued, Queue, Run};
 pub(super) use self::summary::Summary;
@@ -15,9 +19,9 @@ pub(super) use self::summary::Summary;
 use self::notes::{Correction, Note};
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
+use crate::health;
 use crate::store::{self, CallDetail, CloudRecordingRow, FillRow, GapRow, TrackRow};
 use crate::transcribe::LiveSegment;
-use crate::web::health;
 
 /// A moment as the API writes it: RFC 3339 in UTC.
 pub(super) fn rfc3339(moment: UnixMillis) -> String {
@@ -192,7 +196,7 @@ impl Track {
                 .map(Filled::from)
                 .collect(),
             // `bytes` and `sha256` are those of what the address gives.
-            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all)),
+            url: format!("/api/v1/calls/{call}/audio/{}", sound::name(track, all, gaps)),
         }
     }
 }
@@ -283,6 +287,10 @@ pub(super) struct Health {
     ready: bool,
     live_calls: u32,
     version: &'static str,
+    /// Which run of the program this is.
+    instance: String,
+    /// How many checks stand in each state.
+    tally: BTreeMap<&'static str, usize>,
     checks: Vec<Check>,
 }
 
@@ -307,6 +315,8 @@ impl From<&health::Health> for Health {
             ready: health.ready,
             live_calls: health.live_calls,
             version: env!("CARGO_PKG_VERSION"),
+            instance: health.instance.clone(),
+            tally: health.tally().map(|one| (one.state.as_str(), one.checks)).into(),
             checks: checks.collect(),
         }
     }

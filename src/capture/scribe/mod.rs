@@ -1,17 +1,21 @@
 //! The thread that writes a call's files: decodes, resamples, appends, and in the end seals.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::recorder::LiveTrack;
-use crate::audio::{Upsampler, ulaw};
+mod files;
+mod lane;
+
+use files::Files;
+pub(super) use lane::{Lane, Sound, Write};
+
+use super::live::{LiveTrack, Shown};
 use crate::clock::SharedClock;
-use crate::domain::{GapReason, Party, RateHz, Samples8k, TrackSource};
+use crate::domain::{GapReason, Party, RateHz, Samples8k};
 use crate::store::{GapRow, NewTrack};
-use crate::vault::{self, Folder, OpenTrack, SealedTrack, TrackName, Vault};
+use crate::vault::{self, Folder, OpenTrack, PartNo, SealedTrack, Vault};
 
 /// Batches that may wait for the disk: 30 s of a stall at 20 batches a second. A batch is 50 ms of
 /// two tracks, so this is half a megabyte.
@@ -20,22 +24,11 @@ pub(super) const BATCHES_MAX: usize = 600;
 /// How long after a write error the next part is tried.
 const REOPEN_AFTER: Duration = Duration::from_secs(1);
 
-/// Silence is written in pieces of this many samples: a second.
-const SILENCE_STEP: u64 = 8000;
-
-/// A piece of sound and its place.
-#[derive(Debug)]
-pub(super) struct Write {
-    pub(super) party: Party,
-    pub(super) at: Samples8k,
-    pub(super) ulaw: Vec<u8>,
-}
-
 /// What the scribe is told.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Make the files; their sample 0 lies `offset` into the call.
-    Open { folder: Folder, offset: Samples8k },
+    Open { folder: Folder, offset: Samples8k, lanes: Vec<Lane> },
     /// Write these.
     Write(Vec<Write>),
     /// Pad to `end`, seal, and say what there is.
@@ -56,7 +49,7 @@ pub(super) struct ScribeOptions {
     pub(super) clock: SharedClock,
     pub(super) rates: Vec<RateHz>,
     /// Where the files under way are shown.
-    pub(super) shown: Arc<Mutex<Vec<LiveTrack>>>,
+    pub(super) shown: Shown,
     pub(super) span: tracing::Span,
 }
 
@@ -74,7 +67,7 @@ pub(super) fn start(options: ScribeOptions) -> std::io::Result<SyncSender<Order>
 struct Scribe {
     options: ScribeOptions,
     place: Option<Place>,
-    lanes: Vec<Lane>,
+    tables: Vec<Table>,
     written: Written,
 }
 
@@ -84,43 +77,25 @@ struct Place {
     offset: Samples8k,
 }
 
-/// One party's files.
-struct Lane {
-    party: Party,
-    /// How far the party's timeline is written, or told as a gap.
+/// One lane's files, and how far they are.
+struct Table {
+    lane: Lane,
+    /// How far the lane's timeline is written, or told as a gap.
     end: Samples8k,
     files: Option<Files>,
     /// Since when there are none, by the time since boot.
     broken_since: Option<Duration>,
-    pcm: Vec<i16>,
-}
-
-struct Files {
-    origin: Samples8k,
-    narrow: OpenTrack,
-    wide: Option<(OpenTrack, Upsampler)>,
-    upsampled: Vec<i16>,
 }
 
 impl Scribe {
     fn new(options: ScribeOptions) -> Self {
-        let lanes = Party::ALL
-            .iter()
-            .map(|party| Lane {
-                party: *party,
-                end: Samples8k::ZERO,
-                files: None,
-                broken_since: None,
-                pcm: Vec::new(),
-            })
-            .collect();
-        Self { options, place: None, lanes, written: Written::default() }
+        Self { options, place: None, tables: Vec::new(), written: Written::default() }
     }
 
     fn run(mut self, inbox: &Receiver<Order>) {
         while let Ok(order) = inbox.recv() {
             match order {
-                Order::Open { folder, offset } => self.open(folder, offset),
+                Order::Open { folder, offset, lanes } => self.open((folder, offset), lanes),
                 Order::Write(batch) => batch.into_iter().for_each(|write| self.write(&write)),
                 Order::Finish { end, reply } => {
                     self.finish(end);
@@ -132,78 +107,97 @@ impl Scribe {
         }
     }
 
-    fn open(&mut self, folder: Folder, offset: Samples8k) {
+    fn open(&mut self, (folder, offset): (Folder, Samples8k), lanes: Vec<Lane>) {
         self.place = Some(Place { folder, offset });
-        for index in 0..self.lanes.len() {
-            self.open_lane(index, Samples8k::ZERO);
+        let table = |lane| Table { lane, end: Samples8k::ZERO, files: None, broken_since: None };
+        self.tables = lanes.into_iter().map(table).collect();
+        // Known before any is there: a party's copies have the same number.
+        let numbers: Vec<_> =
+            self.tables.iter().map(|table| self.next_part_no(table.lane.party)).collect();
+        for (index, part_no) in numbers.into_iter().enumerate() {
+            self.open_lane(index, (part_no, Samples8k::ZERO));
         }
     }
 
+    fn next_part_no(&self, party: Party) -> Option<PartNo> {
+        let Place { folder, .. } = self.place.as_ref()?;
+        let vault = &self.options.vault;
+        // Where it cannot be told the files cannot be made, and that is told.
+        vault.make_folder(folder).and_then(|()| vault.next_part_no(folder, party)).ok()
+    }
+
     /// Begins the next part of a lane at `origin`.
-    fn open_lane(&mut self, index: usize, origin: Samples8k) {
+    fn open_lane(&mut self, index: usize, (part_no, origin): (Option<PartNo>, Samples8k)) {
         let now = self.options.clock.since_boot();
-        let Some((place, lane)) = self.place.as_ref().zip(self.lanes.get(index)) else { return };
-        let party = lane.party;
-        let opened = open_files(&self.options, &place.folder, party, origin);
-        let lane = &mut self.lanes[index];
+        let Some((place, table)) = self.place.as_ref().zip(self.tables.get(index)) else { return };
+        let lane = table.lane;
+        let opened = Files::open(&self.options, &place.folder, lane, (part_no, origin));
+        let table = &mut self.tables[index];
         match opened {
             Ok(files) => {
-                lane.files = Some(files);
-                lane.end = origin;
-                if lane.broken_since.take().is_some() {
+                table.files = Some(files);
+                table.end = origin;
+                let party = lane.party;
+                if table.broken_since.take().is_some() {
                     tracing::warn!(
                         event = "recording.resumed", party = %party,
                         "the disk takes the {party}'s sound again"
+                    );
+                } else {
+                    let folder = place.folder.as_str();
+                    tracing::info!(
+                        event = "recording.started", party = %party,
+                        "the {party}'s sound is written to {folder}"
                     );
                 }
                 self.show();
             }
             Err(error) => {
-                lane.broken_since = Some(now);
+                table.broken_since = Some(now);
                 self.trouble("cannot be recorded here", &error);
             }
         }
     }
 
     fn write(&mut self, write: &Write) {
-        let Some(index) = self.lanes.iter().position(|lane| lane.party == write.party) else {
-            return;
-        };
-        if self.lanes[index].files.is_none() && self.may_reopen(index) {
-            self.open_lane(index, write.at);
+        let is_its =
+            |table: &Table| (table.lane.party, table.lane.source) == (write.party, write.source);
+        let Some(index) = self.tables.iter().position(is_its) else { return };
+        if self.tables[index].files.is_none() && self.may_reopen(index) {
+            self.open_lane(index, (None, write.at));
         }
-        let lane = &mut self.lanes[index];
-        let end = write.at.plus(write.ulaw.len() as u64);
-        let Some(files) = &mut lane.files else {
+        let table = &mut self.tables[index];
+        let end = write.end();
+        let Some(files) = &mut table.files else {
             self.lose(index, write.at, end);
             return;
         };
-        lane.pcm.clear();
-        ulaw::decode_into(&write.ulaw, &mut lane.pcm);
         let appended =
-            files.silence(write.at.since(lane.end)).and_then(|()| files.append(&lane.pcm));
+            files.silence(write.at.since(table.end)).and_then(|()| files.append(&write.sound));
         match appended {
-            Ok(()) => lane.end = end,
+            Ok(()) => table.end = end,
             Err(error) => self.breaks(index, &error, end),
         }
     }
 
     fn may_reopen(&self, index: usize) -> bool {
         let now = self.options.clock.since_boot();
-        self.lanes[index].broken_since.is_none_or(|since| now.saturating_sub(since) >= REOPEN_AFTER)
+        self.tables[index]
+            .broken_since
+            .is_none_or(|since| now.saturating_sub(since) >= REOPEN_AFTER)
     }
 
     /// The disk refused: what is written is closed as well as it can be, and a new part begins
     /// when the disk takes one.
     fn breaks(&mut self, index: usize, error: &vault::Error, lost_to: Samples8k) {
         let now = self.options.clock.since_boot();
-        let lane = &mut self.lanes[index];
-        let lost_from = lane.end;
-        lane.broken_since = Some(now);
-        if let Some(files) = lane.files.take() {
-            let (origin, party) = (files.origin, lane.party);
+        let table = &mut self.tables[index];
+        let (lane, lost_from) = (table.lane, table.end);
+        table.broken_since = Some(now);
+        if let Some(files) = table.files.take() {
+            let origin = files.origin;
             let tracks = files.into_tracks();
-            self.seal(party, origin, tracks);
+            self.seal(lane, origin, tracks);
         }
         self.trouble("is not being recorded here", error);
         self.lose(index, lost_from, lost_to);
@@ -212,15 +206,16 @@ impl Scribe {
 
     fn lose(&mut self, index: usize, start: Samples8k, end: Samples8k) {
         let offset = self.place.as_ref().map_or(0, |place| place.offset.get());
-        let lane = &mut self.lanes[index];
-        let (start, party) = (start.max(lane.end), lane.party);
-        lane.end = end;
+        let table = &mut self.tables[index];
+        let (start, Lane { party, source, .. }) = (start.max(table.end), table.lane);
+        table.end = end;
         let (start, end) = (start.plus(offset), end.plus(offset));
-        match self.written.gaps.iter_mut().rev().find(|gap| gap.party == party) {
+        let is_its = |gap: &&mut GapRow| (gap.party, gap.source) == (party, source);
+        match self.written.gaps.iter_mut().rev().find(is_its) {
             Some(last) if last.end == start => last.end = end,
             _ => self.written.gaps.push(GapRow {
                 party,
-                source: TrackSource::Stream,
+                source,
                 start,
                 end,
                 reason: GapReason::Disk,
@@ -230,30 +225,30 @@ impl Scribe {
 
     fn finish(&mut self, end: Samples8k) {
         let mut open = Vec::new();
-        for lane in &mut self.lanes {
-            let Some(mut files) = lane.files.take() else { continue };
-            if let Err(error) = files.silence(end.since(lane.end)).and_then(|()| files.flush()) {
+        for Table { lane, end: written, files, .. } in &mut self.tables {
+            let Some(mut files) = files.take() else { continue };
+            if let Err(error) = files.silence(end.since(*written)).and_then(|()| files.flush()) {
                 tracing::warn!(error = %error, party = %lane.party, "the end of a track could not be padded");
             }
-            open.push((lane.party, files.origin, files.into_tracks()));
+            open.push((*lane, files.origin, files.into_tracks()));
         }
         if end == Samples8k::ZERO {
             self.discard(open);
             return;
         }
-        let counts: Vec<_> = open.iter().map(|(p, o, tracks)| (*p, *o, tracks.len())).collect();
+        let counts: Vec<_> = open.iter().map(|(l, o, tracks)| (*l, *o, tracks.len())).collect();
         let tracks = open.into_iter().flat_map(|(_, _, tracks)| tracks).collect();
         let mut sealed = self.options.vault.seal_all(tracks).into_iter();
-        for (party, origin, count) in counts {
+        for (lane, origin, count) in counts {
             for result in sealed.by_ref().take(count) {
-                self.keep(party, origin, result);
+                self.keep(lane, origin, result);
             }
         }
         self.show();
     }
 
     /// Removes files that never got a sample.
-    fn discard(&mut self, open: Vec<(Party, Samples8k, Vec<OpenTrack>)>) {
+    fn discard(&mut self, open: Vec<(Lane, Samples8k, Vec<OpenTrack>)>) {
         for track in open.into_iter().flat_map(|(_, _, tracks)| tracks) {
             let removed = track.seal().map_err(|failed| failed.to_string()).and_then(|sealed| {
                 self.options.vault.remove(sealed.path()).map_err(|error| error.to_string())
@@ -264,23 +259,23 @@ impl Scribe {
         }
     }
 
-    fn seal(&mut self, party: Party, origin: Samples8k, tracks: Vec<OpenTrack>) {
+    fn seal(&mut self, lane: Lane, origin: Samples8k, tracks: Vec<OpenTrack>) {
         for result in self.options.vault.seal_all(tracks) {
-            self.keep(party, origin, result);
+            self.keep(lane, origin, result);
         }
     }
 
     fn keep(
         &mut self,
-        party: Party,
+        lane: Lane,
         origin: Samples8k,
         result: Result<SealedTrack, vault::SealFailed>,
     ) {
         let offset = self.place.as_ref().map_or(0, |place| place.offset.get());
         match result {
             Ok(sealed) => self.written.tracks.push(NewTrack {
-                party,
-                source: TrackSource::Stream,
+                party: lane.party,
+                source: lane.source,
                 rate: sealed.rate(),
                 part_no: sealed.part_no().get(),
                 path: sealed.path().as_str().to_owned(),
@@ -308,71 +303,19 @@ impl Scribe {
     /// Shows the wide files under way to whoever writes down live.
     fn show(&self) {
         let offset = self.place.as_ref().map_or(0, |place| place.offset.get());
-        let shown = self.lanes.iter().filter_map(|lane| {
-            let files = lane.files.as_ref()?;
-            let track = files.wide.as_ref().map_or(&files.narrow, |(wide, _)| wide);
+        let tracks = self.tables.iter().filter_map(|table| {
+            let files = table.files.as_ref()?;
+            let track = files.widest();
             Some(LiveTrack {
-                party: lane.party,
+                party: table.lane.party,
+                source: table.lane.source,
                 part_path: track.part_path(),
                 rate: track.name().rate,
                 origin: files.origin.plus(offset),
+                heard_from: Samples8k::ZERO,
             })
         });
-        let mut board = self.options.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        *board = shown.collect();
-    }
-}
-
-fn open_files(
-    options: &ScribeOptions,
-    folder: &Folder,
-    party: Party,
-    origin: Samples8k,
-) -> Result<Files, vault::Error> {
-    options.vault.make_folder(folder)?;
-    let part_no = options.vault.next_part_no(folder, party)?;
-    let open = |rate| options.vault.open_track(folder, TrackName { part_no, party, rate });
-    let narrow = open(RateHz::Hz8000)?;
-    let wide = if options.rates.contains(&RateHz::Hz16000) {
-        Some((open(RateHz::Hz16000)?, Upsampler::new()))
-    } else {
-        None
-    };
-    Ok(Files { origin, narrow, wide, upsampled: Vec::new() })
-}
-
-impl Files {
-    fn silence(&mut self, mut samples: u64) -> Result<(), vault::Error> {
-        while samples > 0 {
-            let step = samples.min(SILENCE_STEP);
-            self.append(&vec![0; usize::try_from(step).unwrap_or(0)])?;
-            samples -= step;
-        }
-        Ok(())
-    }
-
-    fn append(&mut self, pcm: &[i16]) -> Result<(), vault::Error> {
-        self.narrow.append(pcm)?;
-        if let Some((track, upsampler)) = &mut self.wide {
-            self.upsampled.clear();
-            upsampler.push(pcm, &mut self.upsampled);
-            track.append(&self.upsampled)?;
-        }
-        Ok(())
-    }
-
-    /// Writes what is still inside the filter.
-    fn flush(&mut self) -> Result<(), vault::Error> {
-        if let Some((track, upsampler)) = &mut self.wide {
-            self.upsampled.clear();
-            upsampler.finish(&mut self.upsampled);
-            track.append(&self.upsampled)?;
-        }
-        Ok(())
-    }
-
-    fn into_tracks(self) -> Vec<OpenTrack> {
-        std::iter::once(self.narrow).chain(self.wide.map(|(track, _)| track)).collect()
+        self.options.shown.set_tracks(tracks.collect());
     }
 }
 
