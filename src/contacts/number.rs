@@ -38,8 +38,11 @@ pub fn e164(text: &str, home: Country) -> Result<String, BadNumber> {
     let bad = || BadNumber(text.to_owned());
     let written = text.trim();
     let written = written.strip_prefix("tel:").unwrap_or(written);
-    let number = phonenumber::parse(Some(home.0), written).map_err(|_| bad())?;
-    if !phonenumber::is_viable(written) || number.extension().is_some() {
+    // "(0)" behind a country's code is for those who dial without it.
+    let abroad = written.starts_with('+') || written.starts_with("00");
+    let dialled = if abroad { written.replacen("(0)", "", 1) } else { written.to_owned() };
+    let number = phonenumber::parse(Some(home.0), &dialled).map_err(|_| bad())?;
+    if !phonenumber::is_viable(&dialled) || number.extension().is_some() {
         return Err(bad());
     }
     Ok(number.format().mode(phonenumber::Mode::E164).to_string())

@@ -97,7 +97,12 @@ fn most_is_told(statement: &str, around: &BTreeSet<String>, tongue: &Tongue) -> 
     };
     let claimed = tokens(statement);
     let claimed: Vec<&Token<'_>> = claimed.iter().filter(|token| carries(token)).collect();
-    let told = claimed.iter().filter(|token| around.iter().any(|word| is_akin(&token.plain, word)));
+    // A number in words has been looked for among the numbers, and may stand there in digits.
+    let is_number =
+        |word: &str| tongue.numbers.iter().any(|(one, value)| *one == word && *value > 1);
+    let told = claimed.iter().filter(|token| {
+        is_number(&token.plain) || around.iter().any(|word| is_akin(&token.plain, word))
+    });
     count(told.count()) >= SHARE_LEAST * count(claimed.len())
 }
 

@@ -75,7 +75,7 @@ async fn the_page_marks_what_was_found_and_opening_it_is_in_the_audit_trail() {
     assert!(page.text().contains("<mark>capacitor</mark> &#38; &#60;b&#62;"), "{}", page.text());
     assert!(!page.text().contains("<img src=x"));
     assert_eq!(office.trail(), [""; 0], "looking is not opening");
-    let link = page.text().split('"').find(|text| text.starts_with("/search/open?")).unwrap();
+    let link = page.text().split('"').find(|text| text.contains("at_ms=")).unwrap();
     let opened = office.get(&link.replace("&#38;", "&").replace("&amp;", "&")).await;
     assert_eq!(opened.status, 303);
     assert_eq!(opened.header("location"), format!("/calls/{}#t=28.650", sid(1)));
