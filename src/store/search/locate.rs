@@ -33,24 +33,36 @@ pub struct Snippet {
 pub(super) struct Located {
     pub(super) segment: usize,
     pub(super) snippet: Snippet,
-    /// How many of the terms.
+    /// How much of what is looked for stands there.
+    worth: Worth,
+}
+
+/// How many of the terms stand somewhere: those first that are not the name of whom the call was with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Worth {
+    beyond_the_name: usize,
     terms: usize,
 }
 
-/// Finds the segments in which something of the query stands: those with most of it first.
-pub(super) fn locate(query: &SearchQuery, spoken: &[Spoken]) -> Vec<Located> {
+/// Finds the segments in which something of the query stands: those with most of it first. `name` is
+/// that of whom the call was with: who looks for what Daniel said does not look for his name.
+pub(super) fn locate(query: &SearchQuery, spoken: &[Spoken], name: Option<&str>) -> Vec<Located> {
     let mut marks: Vec<Vec<(usize, usize)>> = vec![Vec::new(); spoken.len()];
-    let mut terms: Vec<usize> = vec![0; spoken.len()];
+    let mut worths: Vec<Worth> = vec![Worth::default(); spoken.len()];
+    let name = name.map(|name| Spoken { said: None, text: name.to_owned() });
+    let name = words_of(name.as_slice(), None);
     let lanes = Party::ALL.iter().map(|party| Some(*party)).chain([None]);
     for lane in lanes.filter(|lane| query.party.is_none() || *lane == query.party) {
         let words = words_of(spoken, lane);
         for term in &query.terms {
+            let beyond_the_name = usize::from(places(term, &name).next().is_none());
             let mut counted = None;
             for (segment, start, end) in places(term, &words) {
                 if counted.replace(segment) != Some(segment)
-                    && let Some(count) = terms.get_mut(segment)
+                    && let Some(worth) = worths.get_mut(segment)
                 {
-                    *count += 1;
+                    worth.beyond_the_name += beyond_the_name;
+                    worth.terms += 1;
                 }
                 if let Some(marks) = marks.get_mut(segment) {
                     marks.push((start, end));
@@ -58,17 +70,17 @@ pub(super) fn locate(query: &SearchQuery, spoken: &[Spoken]) -> Vec<Located> {
             }
         }
     }
-    let found = marks.into_iter().zip(terms).zip(spoken).enumerate();
+    let found = marks.into_iter().zip(worths).zip(spoken).enumerate();
     let mut found: Vec<Located> = found
         .filter(|(_, ((marks, _), _))| !marks.is_empty())
-        .map(|(segment, ((marks, terms), said))| Located {
+        .map(|(segment, ((marks, worth), said))| Located {
             segment,
             snippet: snippet(&said.text, marks),
-            terms,
+            worth,
         })
         .collect();
     // Of as many, the one that was said first.
-    found.sort_by_key(|located| std::cmp::Reverse(located.terms));
+    found.sort_by_key(|located| std::cmp::Reverse(located.worth));
     found
 }
 
@@ -142,12 +154,16 @@ mod tests {
     }
 
     fn find(typed: &str, spoken: &[Spoken]) -> Vec<(usize, Vec<String>)> {
+        find_of(None, typed, spoken)
+    }
+
+    fn find_of(name: Option<&str>, typed: &str, spoken: &[Spoken]) -> Vec<(usize, Vec<String>)> {
         let query = SearchQuery::parse(typed, &TimeZone::UTC);
         let marked = |one: Located| {
             let Snippet { text, marks } = one.snippet;
             (one.segment, marks.iter().map(|(from, to)| text[*from..*to].to_owned()).collect())
         };
-        locate(&query, spoken).into_iter().map(marked).collect()
+        locate(&query, spoken, name).into_iter().map(marked).collect()
     }
 
     #[test]
@@ -175,13 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_said_goes_before_where_their_name_was_said() {
+        let spoken = [
+            said(Party::Technician, "Hi, this is Daniel."),
+            said(Party::Technician, "The capacitor is swollen."),
+        ];
+        let first = |name: Option<&str>| find_of(name, "daniel capacitor", &spoken).remove(0).0;
+        assert_eq!((first(Some("Daniel Réyes")), first(Some("Ann")), first(None)), (1, 0, 0));
+        assert_eq!(find_of(Some("Daniel"), "daniel", &spoken).len(), 1);
+    }
+
+    #[test]
     fn a_long_text_is_cut_to_what_is_around_the_find() {
         let long =
             format!("{} the capacitor is gone {}", "äh well ".repeat(60), "and so on ".repeat(60));
         let found = find("capacitor", &[said(Party::Agent, &long)]);
         assert_eq!(found, [(0, vec!["capacitor".to_owned()])]);
         let query = SearchQuery::parse("capacitor", &TimeZone::UTC);
-        let snippet = locate(&query, &[said(Party::Agent, &long)]).remove(0).snippet.text;
+        let snippet = locate(&query, &[said(Party::Agent, &long)], None).remove(0).snippet.text;
         assert!(snippet.starts_with("… ") && snippet.ends_with(" …"), "{snippet}");
         assert!(snippet.chars().count() <= SNIPPET_CHARS + 4);
     }

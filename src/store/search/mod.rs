@@ -194,11 +194,12 @@ fn search(
             return Ok(HitPage { hits, next: last, unindexed });
         }
         let call = CallId(row.get(0)?);
-        let (places, more) = places(&moment, call, row.get(6)?, query)?;
+        let name: Option<String> = row.get(8)?;
+        let (places, more) = places(&moment, (call, row.get(6)?), name.as_deref(), query)?;
         last = Some(Cursor { created_at: UnixMillis::new(row.get(7)?), id: call });
         hits.push(Hit {
             call_sid: read::word(row, 1)?,
-            name: row.get(8)?,
+            name,
             direction: read::word(row, 2)?,
             from_number: row.get(3)?,
             to_number: row.get(4)?,
@@ -213,8 +214,8 @@ fn search(
 /// Reads where in a call it stands, and how many more such places there are.
 fn places(
     db: &Connection,
-    call: CallId,
-    swapped: bool,
+    (call, swapped): (CallId, bool),
+    name: Option<&str>,
     query: &SearchQuery,
 ) -> Result<(Vec<HitPlace>, usize), StoreError> {
     let mut segments = db.prepare_cached(
@@ -230,7 +231,7 @@ fn places(
     }
     let notes = notes::notes(db, call)?;
     spoken.extend(notes.into_iter().map(|note| Spoken { said: None, text: note.text }));
-    let located = locate(query, &spoken);
+    let located = locate(query, &spoken, name);
     let more = located.len().saturating_sub(PLACES_SHOWN);
     let shown = located.into_iter().take(PLACES_SHOWN).filter_map(|place| {
         let said = spoken.get(place.segment)?;
