@@ -58,7 +58,7 @@ async fn measure(calls: u32, rounds: usize) -> anyhow::Result<()> {
             let status = answer.status();
             answer.bytes().await?;
             if round >= WARM {
-                took.push(SystemClock.since_boot() - began);
+                took.push(SystemClock.since_boot().saturating_sub(began));
             }
             ensure!(status.is_success(), "{url}: {status}");
         }
@@ -72,7 +72,10 @@ async fn measure(calls: u32, rounds: usize) -> anyhow::Result<()> {
 async fn start(folder: &Path) -> anyhow::Result<Daemon> {
     let began = SystemClock.since_boot();
     let daemon = Daemon::start(folder, 16, NO_SPEECH).await?;
-    println!("ledger: started in {} ms", (SystemClock.since_boot() - began).as_millis());
+    println!(
+        "ledger: started in {} ms",
+        (SystemClock.since_boot().saturating_sub(began)).as_millis()
+    );
     Ok(daemon)
 }
 

@@ -133,17 +133,7 @@ fn page(
 ) -> Result<NumberPage, StoreError> {
     let found = match typed {
         Some(typed) => looked_for(db, typed, limit)?,
-        None => {
-            let (last_at, number) = after
-                .map_or((i64::MAX, String::new()), |after| (after.last_at.get(), after.number));
-            let mut listed = db.prepare_cached(PAGE_SQL)?;
-            let mut rows = listed.query(params![last_at, number, i64::from(limit) + 1])?;
-            let mut found = Vec::new();
-            while let Some(row) = rows.next()? {
-                found.push(bare(row)?);
-            }
-            found
-        }
+        None => listed(db, after, limit + 1)?,
     };
     let more = found.len() > limit as usize;
     let kept = found.into_iter().take(limit as usize);
@@ -151,6 +141,23 @@ fn page(
     let next = numbers.last().filter(|_| more);
     let next = next.map(|row| NumberCursor { last_at: row.last_at, number: row.number.clone() });
     Ok(NumberPage { numbers, next })
+}
+
+/// Numbers as they follow one another.
+fn listed(
+    db: &Connection,
+    after: Option<NumberCursor>,
+    limit: u32,
+) -> Result<Vec<NumberRow>, StoreError> {
+    let (last_at, number) =
+        after.map_or((i64::MAX, String::new()), |after| (after.last_at.get(), after.number));
+    let mut listed = db.prepare_cached(PAGE_SQL)?;
+    let mut rows = listed.query(params![last_at, number, limit])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(bare(row)?);
+    }
+    Ok(found)
 }
 
 /// Numbers by name, or by their last digits.

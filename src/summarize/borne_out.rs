@@ -121,9 +121,9 @@ fn is_akin(one: &str, other: &str) -> bool {
 
 /// A "will not start" must not become a "starts", nor the other way round.
 fn nothing_is_turned_around(statement: &str, named: &str, tongue: &Tongue) -> bool {
-    let denies = |token: &Token<'_>| tongue.negators.contains(&token.plain.as_str());
+    let is_no = |token: &Token<'_>| tongue.negators.contains(&token.plain.as_str());
     let (claimed, said) = (tokens(statement), tokens(named));
-    match (claimed.iter().any(denies), said.iter().any(denies)) {
+    match (claimed.iter().any(is_no), said.iter().any(is_no)) {
         (true, false) => false,
         (true, true) | (false, false) => true,
         (false, true) => {

@@ -26,13 +26,13 @@ impl Address {
     pub fn parse(text: &str) -> Result<Self, BadAddress> {
         let malformed = || BadAddress::Malformed(text.to_owned());
         let base = Url::parse(text.trim()).map_err(|_| malformed())?;
-        let bare = base.query().is_none()
+        let plain = base.query().is_none()
             && base.fragment().is_none()
             && base.username().is_empty()
             && base.password().is_none();
         let host = base.host().ok_or_else(malformed)?;
         match base.scheme() {
-            _ if !bare => Err(malformed()),
+            _ if !plain => Err(malformed()),
             "https" => Ok(Self { base }),
             "http" if is_near(&host) => Ok(Self { base }),
             "http" => Err(BadAddress::NotEncrypted),

@@ -67,10 +67,7 @@ impl Played {
             address: Address::parse(&self.url).unwrap(),
             model: "tiny-llama".to_owned(),
             key: ApiKey::new("the-key"),
-            timeouts: Timeouts {
-                connect: Duration::from_secs(10),
-                answer: Duration::from_secs(60),
-            },
+            timeouts: Timeouts { connect: Duration::from_secs(10), answer: Duration::from_mins(1) },
         }
     }
 

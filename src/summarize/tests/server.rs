@@ -298,7 +298,7 @@ async fn a_server_that_cannot_read_so_much_is_shown_less_at_once_and_still_all()
     let script = |n: usize, body: &Value| {
         let material = body["messages"][1]["content"].as_str().unwrap();
         match material.len() {
-            length if length > 4000 && n % 2 == 0 => {
+            length if length > 4000 && n.is_multiple_of(2) => {
                 Reply::Status(400, "", "{\"error\":\"request exceeds the context length\"}")
             }
             // Cuts what it cannot read without a word, as some do; its count gives it away.

@@ -54,7 +54,7 @@ struct Piece {
 }
 
 impl SearchPage {
-    fn new(frame: Frame, question: &Question, page: HitPage, query: &str) -> Self {
+    fn new(frame: Frame, question: &Question, page: &HitPage, query: &str) -> Self {
         let mut remarks = Vec::new();
         if page.unindexed > 0 {
             let calls = words::count(page.unindexed, "older call is", "older calls are");
@@ -152,7 +152,7 @@ pub(in crate::web::lan) async fn search(
     let question = Question::parse(&query)?;
     let page = question.answer(&lan).await?;
     let frame = Frame::new(&lan.health.borrow(), &actor);
-    Ok(pages::html(&headers, &SearchPage::new(frame, &question, page, &query)))
+    Ok(pages::html(&headers, &SearchPage::new(frame, &question, &page, &query)))
 }
 
 /// `GET /search/open`: opens a call in which something was found, at the place if it has one. That

@@ -49,7 +49,6 @@ impl From<CorrectionRow> for Correction {
 
 /// Whose numbers are known.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the name of the key")]
 pub(in crate::web::lan) struct Contacts {
     contacts: Vec<Named>,
 }
@@ -85,7 +84,6 @@ impl From<store::Imported> for Imported {
 
 /// A page of numbers, the one that called last first.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "the name of the key")]
 pub(in crate::web::lan) struct Numbers {
     numbers: Vec<Number>,
     next_cursor: Option<String>,
@@ -102,6 +100,7 @@ impl From<store::NumberPage> for Numbers {
 
 /// A number and what there is of it.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the name of the key")]
 pub(in crate::web::lan) struct Number {
     number: String,
     name: Option<String>,
