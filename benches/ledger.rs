@@ -47,11 +47,15 @@ async fn measure(calls: u32, rounds: usize) -> anyhow::Result<()> {
     let mut daemon = start(&folder).await?;
     let base = format!("http://{}", daemon.page);
     let http = reqwest::Client::builder().no_proxy().build()?;
-    println!("{:<42} {:>9} {:>9} {:>9}", "", "p50", "p99", "most");
+    println!("{:<42} {:>9} {:>9} {:>9} {:>9}", "", "p50", "p99", "most", "CPU");
     for (name, ask) in lists().into_iter().chain(searches()) {
         let (speech, mut chance) = (Speech::new(), StdRng::seed_from_u64(9));
         let mut took = Vec::with_capacity(rounds);
+        let mut cpu_s = 0.0;
         for round in 0..rounds + WARM {
+            if round == WARM {
+                cpu_s = daemon.cpu_s()?;
+            }
             let url = format!("{base}{}", ask(&mut chance, &speech, calls));
             let began = SystemClock.since_boot();
             let answer = http.get(&url).send().await?;
@@ -62,7 +66,8 @@ async fn measure(calls: u32, rounds: usize) -> anyhow::Result<()> {
             }
             ensure!(status.is_success(), "{url}: {status}");
         }
-        tell(name, took)?;
+        let cpu_s = daemon.cpu_s()? - cpu_s;
+        tell(name, took, cpu_s)?;
     }
     daemon.stop()?;
     Ok(())
@@ -79,13 +84,16 @@ async fn start(folder: &Path) -> anyhow::Result<Daemon> {
     Ok(daemon)
 }
 
-fn tell(name: &str, mut took: Vec<Duration>) -> anyhow::Result<()> {
+/// Prints a line. The processor time is what all threads of the program used, by request.
+fn tell(name: &str, mut took: Vec<Duration>, cpu_s: f64) -> anyhow::Result<()> {
     took.sort_unstable();
     let at = |percent: usize| took.get((took.len() * percent / 100).min(took.len() - 1));
     let ms = |time: Option<&Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
     let (p50, p99, most) = (ms(at(50)), ms(at(99)), ms(took.last()));
     let (p50, p99, most) = (p50.context("none")?, p99.context("none")?, most.context("none")?);
-    println!("{name:<42} {p50:>6.1} ms {p99:>6.1} ms {most:>6.1} ms");
+    let requests = u32::try_from(took.len()).map(f64::from)?;
+    let cpu = cpu_s * 1000.0 / requests;
+    println!("{name:<42} {p50:>6.1} ms {p99:>6.1} ms {most:>6.1} ms {cpu:>6.1} ms");
     Ok(())
 }
 
@@ -121,10 +129,16 @@ fn lists() -> Vec<(&'static str, Ask)> {
         ("page: a call", |chance, _, calls| {
             format!("/calls/{}", seed::sid(chance.random_range(1..calls)))
         }),
+        ("page: health", |_, _, _| "/health".to_owned()),
         ("page: queue", |_, _, _| "/queue".to_owned()),
         ("API: 50 calls", |_, _, _| "/api/v1/calls".to_owned()),
         ("API: a call", |chance, _, calls| {
             format!("/api/v1/calls/{}", seed::sid(chance.random_range(1..calls)))
+        }),
+        ("API: 20 numbers", |_, _, _| "/api/v1/numbers".to_owned()),
+        ("API: a number and what is to be done", |chance, _, calls| {
+            let number = seed::number(chance.random_range(1..calls));
+            format!("/api/v1/numbers/{}", number.replace('+', "%2B"))
         }),
     ]
 }
@@ -162,6 +176,15 @@ fn searches() -> Vec<(&'static str, Ask)> {
             let day = at.strftime("%Y-%m-%d");
             let word = speech.word(chance);
             format!("/search?q={word}+party:technician+from:{day}+to:{day}")
+        }),
+        ("page: search, all but the last days", |chance, speech, calls| {
+            let day = i64::from(calls / 240).saturating_sub(chance.random_range(1..9));
+            let at = jiff::Timestamp::from_second(1_700_000_000 + day * 86_400).unwrap_or_default();
+            format!("/search?q={}+to:{}", speech.word(chance), at.strftime("%Y-%m-%d"))
+        }),
+        ("page: search, a person and a word", |chance, speech, calls| {
+            let name = seed::name(chance.random_range(1..calls));
+            format!("/search?q={}+{}", name.replace(' ', "+"), speech.word(chance))
         }),
         ("page: search, one number", |chance, speech, calls| {
             let number = seed::number(chance.random_range(1..calls));

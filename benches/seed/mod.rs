@@ -16,6 +16,10 @@ pub(crate) const SEGMENTS: u32 = 20;
 /// Numbers in the field.
 pub(crate) const NUMBERS: u32 = 1000;
 
+/// What people are called here.
+const FIRST_NAMES: [&str; 10] =
+    ["Daniel", "Maria", "Aiko", "Søren", "Ana", "Omar", "Priya", "Tom", "Léa", "Ivan"];
+
 /// Words of the language that people speak here.
 const WORDS: u32 = 30_000;
 
@@ -42,6 +46,12 @@ pub(crate) fn sid(n: u32) -> String {
 /// Returns the number of the other side.
 pub(crate) fn number(n: u32) -> String {
     format!("+1512555{:04}", n % NUMBERS)
+}
+
+/// Returns whose number the other side's is.
+pub(crate) fn name(n: u32) -> String {
+    let n = n % NUMBERS;
+    format!("{} {}", FIRST_NAMES[(n % 10) as usize], n / 10)
 }
 
 /// The office's own number, which every call has.
@@ -116,6 +126,10 @@ async fn make(path: &Path, calls: u32) -> anyhow::Result<()> {
     db.busy_timeout(CLOSES_WITHIN)?;
     db.execute_batch("pragma synchronous = off; pragma foreign_keys = off")?;
     let (speech, mut chance) = (Speech::new(), StdRng::seed_from_u64(8));
+    for n in 0..NUMBERS {
+        let sql = "insert into contacts (number, name, imported_at_ms) values (?1, ?2, ?3)";
+        db.execute(sql, params![number(n), name(n), BEGAN_MS])?;
+    }
     let mut n = 0;
     while n < calls {
         let tx = db.transaction()?;
