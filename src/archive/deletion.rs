@@ -18,7 +18,7 @@ use crate::domain::{CallSid, RecordingSid, Stage, StageStatus, WaitingFor};
 use crate::pipeline::{Verdict, Work};
 use crate::store::{AuditEntry, CallDetail, Claim, CloudRecordingRow, Output, Store, StoreError};
 use crate::twilio::rest::{Client, Deletion, RestError};
-use crate::vault::Vault;
+use crate::vault::{Mark, Vault};
 
 /// How often it is looked again whether what withheld a deletion still does. Nothing is urgent
 /// about one.
@@ -209,9 +209,12 @@ impl DeleteWork {
     }
 }
 
-/// Says whether Twilio may have a copy that has not been dealt with.
+/// Says whether Twilio may have a copy that has not been dealt with. One whose file here went by the
+/// rules of retention stays: it may be what those relied on.
 fn is_there(row: &CloudRecordingRow) -> bool {
-    row.twilio_deleted_at.is_none() && !matches!(&*row.status, "absent" | "failed" | "deleted")
+    row.twilio_deleted_at.is_none()
+        && row.purged_at.is_none()
+        && !matches!(&*row.status, "absent" | "failed" | "deleted")
 }
 
 fn status(detail: &CallDetail, stage: Stage) -> Option<StageStatus> {
@@ -226,6 +229,11 @@ impl Work for DeleteWork {
     /// A copy too many costs a little; it is tried for ever.
     fn attempts_max(&self) -> Option<u32> {
         None
+    }
+
+    /// With no room here, Twilio's copies are what new calls are kept by.
+    fn held(&self) -> Option<Duration> {
+        (self.options.vault.mark() >= Mark::Black).then_some(LOOK_AGAIN)
     }
 
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {

@@ -81,6 +81,14 @@ impl Error {
         }
     }
 
+    /// Sorts what the line did with a request of our own.
+    pub(super) fn of_line(error: &object_store::client::HttpError, bucket: &str) -> Self {
+        match fault(error) {
+            Some(fault) => Self::of_fault(fault, bucket),
+            None => Self::Unreachable { why: error.to_string() },
+        }
+    }
+
     fn of_fault(fault: &Fault, bucket: &str) -> Self {
         let why = fault.to_string();
         let Fault::Answer { status, code, .. } = fault else {
@@ -115,7 +123,7 @@ pub(super) fn is_missing(error: &object_store::Error) -> bool {
 }
 
 /// Finds what our transport said, however deep the client wrapped it.
-fn fault(error: &object_store::Error) -> Option<&Fault> {
+fn fault<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Fault> {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = next {
         if let Some(fault) = error.downcast_ref::<Fault>() {

@@ -97,6 +97,18 @@ impl Keeper<'_> {
         kept(path, Some(path), here, shown)
     }
 
+    /// Looks whether the archive still holds what is not here any more, and returns what it showed.
+    pub(super) async fn kept(&self, object: &ArchiveObject) -> Result<ArchiveObject, Error> {
+        let expected = Fingerprint {
+            size_bytes: object.size_bytes,
+            sha256: object.sha256.clone(),
+            etag: object.etag.clone().unwrap_or_default(),
+        };
+        let etag = object.etag.as_deref();
+        let shown = self.remote.confirm(&object.key, &expected, etag, self.look).await?;
+        kept(&object.key, object.path.as_deref(), expected, shown)
+    }
+
     /// Sees to it that the archive holds what was made here, and returns what it showed of it.
     pub(super) async fn bytes(&self, key: &str, bytes: Vec<u8>) -> Result<ArchiveObject, Error> {
         let here = Fingerprint::of(&bytes);

@@ -159,6 +159,9 @@ fn file<'a>(object: &'a ArchiveObject, detail: &'a CallDetail) -> File<'a> {
         kind: match (track, recording) {
             (Some(_), _) => "party",
             (None, Some(_)) => "cloud-recording",
+            // Its file has gone here since, by the rules of retention.
+            (None, None) if path.is_some_and(|path| path.contains("/cloud_")) => "cloud-recording",
+            (None, None) if path.is_some() => "party",
             (None, None) => "transcript",
         },
         track: track.map(track_facts),

@@ -1,4 +1,5 @@
-//! A second home for what is kept here, and the proof that Twilio's copy may go.
+//! A second home for what is kept here, the proof that Twilio's copy may go, and erasing in both
+//! what a person has had erased here.
 //!
 //! Invariants: nothing counts as archived that the archive has not shown back, by size and
 //! checksum; Twilio's copy is deleted only when everything that makes it superfluous has been
@@ -7,6 +8,7 @@
 //! Not here: when work is due (pipeline), and how long anything is kept here (retention).
 
 mod deletion;
+mod eraser;
 mod error;
 mod evidence;
 mod fingerprint;
@@ -15,14 +17,18 @@ mod manifest;
 mod place;
 mod proof;
 mod remote;
+mod removal;
 mod wire;
+mod witness;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub use deletion::{DeleteWork, DeleteWorkOptions};
+pub use eraser::{Eraser, EraserOptions};
 pub use error::Error;
 pub use place::{BadPlace, PlaceOptions, SecretKey};
 pub use remote::Remote;
+pub use witness::{Testimony, Witness};
 pub use work::{ArchiveWork, ArchiveWorkOptions, Render, Rendered};

@@ -21,8 +21,10 @@ const PROOF: &str = "fieldtape-was-here";
 /// An archive in any store that speaks S3. A clone is another handle to the same.
 #[derive(Clone)]
 pub struct Remote {
-    store: Arc<AmazonS3>,
-    bucket: Arc<str>,
+    pub(super) store: Arc<AmazonS3>,
+    /// What the client above sends its requests over, for the one that it has no word for.
+    pub(super) line: HttpClient,
+    pub(super) bucket: Arc<str>,
     prefix: Arc<str>,
     throttle: Throttle,
 }
@@ -75,6 +77,7 @@ impl Remote {
         options: &PlaceOptions,
         throttle: Throttle,
     ) -> Result<Self, BadPlace> {
+        let line = HttpClient::new(transport);
         let once = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let mut builder = AmazonS3Builder::new()
             .with_bucket_name(&place.bucket)
@@ -83,13 +86,15 @@ impl Remote {
             .with_secret_access_key(options.secret_access_key.reveal())
             .with_virtual_hosted_style_request(!place.path_style)
             .with_retry(once)
-            .with_http_connector(Line(HttpClient::new(transport)));
+            // One object at a time: what is removed is looked for by itself.
+            .with_disable_bulk_delete(true)
+            .with_http_connector(Line(line.clone()));
         if let Some(endpoint) = &place.endpoint {
             builder = builder.with_endpoint(endpoint);
         }
         let store = builder.build().map_err(|error| BadPlace::Transport(error.to_string()))?;
         let (bucket, prefix) = (place.bucket.into(), place.prefix.into());
-        Ok(Self { store: Arc::new(store), bucket, prefix, throttle })
+        Ok(Self { store: Arc::new(store), line, bucket, prefix, throttle })
     }
 
     /// Proves that the archive takes what is put there and shows it back, with a small object of one
@@ -213,13 +218,13 @@ impl Remote {
         Ok(Some(taker.finish()))
     }
 
-    fn location(&self, key: &str) -> Result<Path, Error> {
+    pub(super) fn location(&self, key: &str) -> Result<Path, Error> {
         let text = format!("{}/{key}", self.prefix);
         Path::parse(text.trim_start_matches('/'))
             .map_err(|error| Error::Refused { why: error.to_string() })
     }
 
-    fn sorted(&self, error: &object_store::Error) -> Error {
+    pub(super) fn sorted(&self, error: &object_store::Error) -> Error {
         Error::of(error, &self.bucket)
     }
 }

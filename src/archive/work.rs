@@ -65,11 +65,15 @@ impl ArchiveWork {
         let Some(remote) = remote else { return Ok(None) };
         let Some(detail) = store.call(claim.call_sid()).await? else { return Ok(None) };
         let files = files(&detail);
-        let Some(folder) = files.first().and_then(|file| file.path.rsplit_once('/')) else {
+        let known = store.archive_objects(claim.call_sid()).await?;
+        let transcript = store.transcript(claim.call_sid()).await?;
+        let gone = gone_here(&files, transcript.is_some(), &known);
+        let named = files.first().map(|file| file.path.as_str());
+        let named = named.or_else(|| gone.first().map(|object| object.key.as_str()));
+        let Some((folder, _)) = named.and_then(|name| name.rsplit_once('/')) else {
             return Ok(None);
         };
-        let folder = folder.0.to_owned();
-        let known = store.archive_objects(claim.call_sid()).await?;
+        let folder = folder.to_owned();
         let keeper = Keeper { remote, vault, known: &known, look: Look::Told };
         let mut objects = Vec::new();
         for file in &files {
@@ -80,7 +84,9 @@ impl ArchiveWork {
             }
             objects.push(kept?);
         }
-        let transcript = store.transcript(claim.call_sid()).await?;
+        for object in gone {
+            objects.push(keeper.kept(object).await?);
+        }
         if let Some(transcript) = &transcript {
             let Rendered { json, txt } = (self.options.render)(&detail, transcript);
             for (name, text) in [("transcript.json", json), ("transcript.txt", txt)] {
@@ -92,6 +98,20 @@ impl ArchiveWork {
         objects.push(keeper.bytes(&format!("{folder}/manifest.json"), page).await?);
         Ok(Some(objects))
     }
+}
+
+/// What the archive holds of files that are here no more, and of a transcript that is not either:
+/// it is all there is of them.
+fn gone_here<'a>(
+    files: &[Wanted],
+    has_words: bool,
+    known: &'a [ArchiveObject],
+) -> Vec<&'a ArchiveObject> {
+    let is_gone = |object: &&ArchiveObject| match &object.path {
+        Some(path) => !files.iter().any(|file| file.path == *path),
+        None => !has_words && object.key.contains("/transcript."),
+    };
+    known.iter().filter(is_gone).collect()
 }
 
 /// The files that a call left: Twilio's copies, then each party's.

@@ -17,7 +17,7 @@ use crate::clock::SharedClock;
 use crate::domain::{CallSid, PartyMap, RateHz, StreamSid, TrackSource};
 use crate::pipeline::Due;
 use crate::store::{NewCall, Store};
-use crate::vault::Vault;
+use crate::vault::{Mark, Vault};
 
 /// Messages that may wait for a call's task: 5 s of two tracks (2 x 50 frames/s x 5 s). The task
 /// waits for nothing, so this only fills when the processor has no time for it.
@@ -88,6 +88,9 @@ pub enum Refused {
     /// As many calls are live as are allowed.
     #[error("too many calls are being recorded")]
     Full,
+    /// What is left of the disk is for the calls that are live.
+    #[error("there is no room on the disk for another call")]
+    NoRoom,
     /// The program is stopping.
     #[error("the recorder is stopping")]
     Stopping,
@@ -158,13 +161,10 @@ impl Recorder {
     }
 
     fn begin(&self, call_sid: &CallSid) -> Result<mpsc::Sender<Message>, Refused> {
-        if self.options.stop.is_cancelled() {
-            return Err(Refused::Stopping);
-        }
         let Limits { rates, calls_max } = self.limits().clone();
         let mut calls = self.calls();
-        if calls.len() >= calls_max {
-            return Err(Refused::Full);
+        if let Some(refused) = self.refuses_beside(calls.len(), calls_max) {
+            return Err(refused);
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (mailbox, inbox) = mpsc::channel(MAILBOX_MAX);
@@ -235,9 +235,19 @@ impl Recorder {
         true
     }
 
-    /// Says whether one more call may be heard.
-    pub fn has_room(&self) -> bool {
-        !self.options.stop.is_cancelled() && self.calls().len() < self.limits().calls_max
+    /// Says why one more call should not be heard, if it should not. A stream that comes all the same
+    /// is taken when there is only no room: it was promised.
+    pub fn refuses(&self) -> Option<Refused> {
+        let no_room = self.options.vault.mark() >= Mark::Black;
+        let calls_max = self.limits().calls_max;
+        self.refuses_beside(self.live_count(), calls_max).or(no_room.then_some(Refused::NoRoom))
+    }
+
+    fn refuses_beside(&self, live: usize, calls_max: usize) -> Option<Refused> {
+        if self.options.stop.is_cancelled() {
+            return Some(Refused::Stopping);
+        }
+        (live >= calls_max).then_some(Refused::Full)
     }
 
     /// Changes what calls go by that begin from now on; those in progress go on as they began.

@@ -57,7 +57,12 @@ pub async fn salvage_strays(
     let mut salvaged = Salvaged::default();
     let Some(folders) = search(vault, Vault::stray_parts).await else { return Ok(salvaged) };
     for folder in folders {
-        let open = adopt(store, clock, &folder, clock.now()).await?;
+        let open = match adopt(store, clock, &folder, clock.now()).await {
+            Ok(open) => open,
+            // Its folder goes with the rest of it.
+            Err(StoreError::Erased) => continue,
+            Err(error) => return Err(error),
+        };
         match look_into(vault, folder).await {
             Ok(found) => take_in((store, clock, agent), &open, found, &mut salvaged).await?,
             Err(error) => {

@@ -39,6 +39,7 @@ pub fn back_up(
     let before = Manifest::read(to)?;
     let ledger = ledger(data_dir, to, made_at)?;
     let inventory = store::inventory(&to.join(&ledger.path))?;
+    let ledger_now = ledger.path.clone();
     let mut saved = Saved { files: 1, size_bytes: ledger.size_bytes, copied: 1, damaged: vec![] };
     let mut entries = Vec::new();
     let under_way = under_way(data_dir, &inventory)?;
@@ -76,6 +77,7 @@ pub fn back_up(
     saved.size_bytes += entries.iter().map(|entry| entry.size_bytes).sum::<u64>();
     Manifest::new(made_at.get(), ledger, entries).write(to)?;
     forget_old_ledgers(to)?;
+    forget_erased(to, &ledger_now)?;
     trace::leave(data_dir, made_at);
     Ok(saved)
 }
@@ -152,20 +154,47 @@ fn is_still_wanted(data_dir: &Path, kept: &KeptFile) -> Result<bool, CareError> 
     Ok(now.files.iter().any(|file| same(&file) && file.size_bytes == kept.size_bytes))
 }
 
-fn forget_old_ledgers(to: &Path) -> Result<(), CareError> {
+/// Takes out of a backup what was erased since: the calls' folders, and ledgers from before.
+fn forget_erased(to: &Path, ledger_now: &str) -> Result<(), CareError> {
+    let erased = store::erased(&to.join(ledger_now))?;
+    let Some(last_at) = erased.iter().map(|(_, at)| *at).max() else { return Ok(()) };
+    let sids: HashSet<&str> = erased.iter().map(|(sid, _)| sid.as_str()).collect();
+    for path in files::walk(to, "recordings")? {
+        let is_erased = path.rsplit('/').nth(1).is_some_and(|folder| sids.contains(folder));
+        if is_erased {
+            let path = to.join(path);
+            std::fs::remove_file(&path).map_err(CareError::disk(&path))?;
+        }
+    }
+    for name in ledgers(to)? {
+        let made_at = name.strip_prefix("ledger-").and_then(|name| name.strip_suffix(".db"));
+        let made_at = made_at.and_then(|digits| digits.parse().ok()).map(UnixMillis::new);
+        if name != ledger_now && made_at.is_none_or(|made_at| made_at <= last_at) {
+            let path = to.join(name);
+            std::fs::remove_file(&path).map_err(CareError::disk(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Lists the ledgers of a backup by their names, the oldest first.
+fn ledgers(to: &Path) -> Result<Vec<String>, CareError> {
     let entries = std::fs::read_dir(to).map_err(CareError::disk(to))?;
-    let mut ledgers: Vec<_> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
-            name.is_some_and(|name| name.starts_with("ledger-") && files::ends_in(&name, "db"))
-        })
+    let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
+    let mut ledgers: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("ledger-") && files::ends_in(name, "db"))
         .collect();
     ledgers.sort();
+    Ok(ledgers)
+}
+
+fn forget_old_ledgers(to: &Path) -> Result<(), CareError> {
+    let ledgers = ledgers(to)?;
     let too_many = ledgers.len().saturating_sub(LEDGERS_MAX);
-    for path in ledgers.iter().take(too_many) {
-        std::fs::remove_file(path).map_err(CareError::disk(path))?;
+    for name in ledgers.iter().take(too_many) {
+        let path = to.join(name);
+        std::fs::remove_file(&path).map_err(CareError::disk(&path))?;
     }
     Ok(())
 }

@@ -109,6 +109,11 @@ impl Appliance {
         self.send(self.client.delete(url(path)).timeout(CHANGE_PATIENCE)).await.map(|_| ())
     }
 
+    /// Removes, and takes the answer.
+    pub(super) async fn remove<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.answer(self.client.delete(url(path)).timeout(CHANGE_PATIENCE)).await
+    }
+
     async fn answer<T: DeserializeOwned>(
         &self,
         request: reqwest::RequestBuilder,

@@ -1,4 +1,4 @@
-//! `fieldtape calls ls|show|follow|swap|export`: the same things the page shows.
+//! `fieldtape calls ls|show|follow|swap|hold|release|delete|export`: the same things the page shows.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::admin::Appliance;
 use super::exit::Failure;
-use super::{Context, block_on, export, output};
+use super::{Context, block_on, erase, export, output};
 use crate::domain::CallSid;
 
 /// How often a transcript under way is looked at.
@@ -48,6 +48,30 @@ pub(super) enum Args {
         #[arg(long)]
         json: bool,
     },
+    /// Hold a call: nothing of it is purged, deleted at Twilio or erased until it is released
+    Hold {
+        /// The call (CA…)
+        call_sid: CallSid,
+        /// Why, for whoever looks later
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Release a call that is held
+    Release {
+        /// The call (CA…)
+        call_sid: CallSid,
+    },
+    /// Erase a call for good: here, in the archive and at Twilio; answers with the certificate
+    Delete {
+        /// The call (CA…)
+        call_sid: CallSid,
+        /// Do not ask whether it is meant
+        #[arg(long)]
+        yes: bool,
+        /// Print the certificate as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Write a call into a folder named after it: its sound, its transcript, and a manifest with the SHA-256 of every file
     Export {
         /// The call (CA…)
@@ -72,6 +96,20 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
         Args::Show { call_sid, json } => show(&appliance, call_sid, *json),
         Args::Follow { call_sid } => block_on(follow(&appliance, call_sid)),
         Args::Swap { call_sid, json } => swap(&appliance, call_sid, *json),
+        Args::Hold { call_sid, note } => {
+            let body = json!({ "note": note });
+            let path = format!("/api/v1/calls/{call_sid}/hold");
+            let _: Value = block_on(appliance.post(&path, &body))?;
+            output::line(&format!(
+                "{call_sid} is held: nothing of it is deleted until it is released"
+            ))
+        }
+        Args::Release { call_sid } => {
+            let path = format!("/api/v1/calls/{call_sid}/release");
+            let _: Value = block_on(appliance.post(&path, &json!({})))?;
+            output::line(&format!("{call_sid} is not held any more"))
+        }
+        Args::Delete { call_sid, yes, json } => erase::call(&appliance, call_sid, *yes, *json),
         Args::Export { call_sid, dir, json } => {
             let (folder, manifest) = block_on(export::export(&appliance, call_sid, dir))?;
             if *json {
@@ -142,11 +180,17 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         "retry_count",
         "waiting_for",
         "next_attempt_at",
+        "hold_note",
+        "sound_purged_at",
+        "words_purged_at",
     ] {
         if let Some(value) = call.get(key).filter(|value| !value.is_null()) {
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             rows.push(vec![key.to_owned(), value]);
         }
+    }
+    if call["hold"] == true {
+        rows.push(vec!["hold".to_owned(), "nothing of it is deleted".to_owned()]);
     }
     for track in call["tracks"].as_array().into_iter().flatten() {
         let from = copy_of(&call, track);

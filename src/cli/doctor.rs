@@ -23,7 +23,7 @@ pub(super) struct Args {
 const LET_GO: Duration = Duration::from_millis(200);
 
 /// The names are padded to this.
-const NAME_CHARS: usize = 13;
+const NAME_CHARS: usize = 18;
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
     let as_json = args.json;

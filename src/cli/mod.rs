@@ -13,12 +13,14 @@ mod care;
 mod check_config;
 mod contacts;
 mod doctor;
+mod erase;
 mod exit;
 mod export;
 mod generate;
 mod model;
 mod output;
 mod people;
+mod purge;
 mod queue;
 mod retry;
 mod run;
@@ -96,6 +98,10 @@ enum Command {
     Retry(retry::Args),
     /// Find what was said
     Search(search::Args),
+    /// Let go what is past its days or must make room, or say what would go and what stays back
+    Purge(purge::Args),
+    /// Erase every call of a telephone number, here, in the archive and at Twilio
+    Erase(erase::Args),
     /// Save everything into a folder elsewhere, or bring that up to date
     Backup(care::BackupArgs),
     /// Make the data folder again from a backup
@@ -227,6 +233,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
         Command::Search(args) => search::run(&context, &args),
+        Command::Purge(args) => purge::run(&context, &args),
+        Command::Erase(args) => erase::run(&context, &args),
         Command::Backup(args) => care::backup(&context, &args),
         Command::Restore(args) => care::restore(&context, &args),
         Command::Fsck(args) => care::fsck(&context, &args),

@@ -1,4 +1,4 @@
-//! `fieldtape queue ls|run`: what is undone, and trying all of it now.
+//! `fieldtape queue ls|run|pause|resume`: what is undone, trying all of it now, or nothing more.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::admin::Appliance;
 use super::exit::Failure;
 use super::{Context, block_on, output};
-use crate::domain::lasting;
+use crate::domain::{Stage, lasting};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Args {
@@ -19,6 +19,18 @@ pub(super) enum Args {
     },
     /// Try everything that waits for its next attempt now, and look whether Twilio is there
     Run,
+    /// Begin nothing more, across restarts, until it is resumed; calls are recorded all the same
+    Pause {
+        /// Only this stage: fetch, split, transcript, summary, archive or delete
+        #[arg(long)]
+        stage: Option<Stage>,
+    },
+    /// Let a paused queue go on
+    Resume {
+        /// Only this stage; what paused every stage is lifted without it
+        #[arg(long)]
+        stage: Option<Stage>,
+    },
 }
 
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
@@ -28,6 +40,8 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             let queue: Value = block_on(appliance.get("/api/v1/queue"))?;
             if *json { output::line(&queue.to_string()) } else { list(&queue) }
         }
+        Args::Pause { stage } => set_pause(&appliance, "pause", *stage),
+        Args::Resume { stage } => set_pause(&appliance, "resume", *stage),
         Args::Run => {
             let answer: Value = block_on(appliance.post("/api/v1/queue/run", &json!({})))?;
             let hurried =
@@ -35,6 +49,34 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), Failure> {
             output::line(&format!("{hurried} for the next attempt; {}", link(&answer["link"])))
         }
     }
+}
+
+fn set_pause(appliance: &Appliance, what: &str, stage: Option<Stage>) -> Result<(), Failure> {
+    let body = stage.map_or_else(|| json!({}), |stage| json!({ "stage": stage.as_str() }));
+    let path = format!("/api/v1/queue/{what}");
+    let answer: Value = block_on(appliance.post(&path, &body))?;
+    let lines = pauses(&answer);
+    if lines.is_empty() {
+        return output::line("nothing is paused");
+    }
+    lines.iter().try_for_each(|line| output::line(line))
+}
+
+/// Tells what is paused; nothing when nothing is.
+pub(super) fn pauses(answer: &Value) -> Vec<String> {
+    let told = |pause: &Value| {
+        let what = pause["stage"].as_str().map_or_else(
+            || "every stage is paused".to_owned(),
+            |stage| format!("{stage} is paused"),
+        );
+        let text = |key: &str| pause[key].as_str().unwrap_or_default();
+        format!(
+            "{what} since {} (by {}): nothing more of it is begun; calls are recorded all the same",
+            text("since"),
+            text("by")
+        )
+    };
+    answer["pauses"].as_array().into_iter().flatten().map(told).collect()
 }
 
 /// Tells the backlog of each stage: its name, and how much there is to do.
@@ -51,7 +93,10 @@ pub(super) fn backlog(queue: &Value) -> Vec<[String; 2]> {
         if let Some(oldest) = stage["oldest_at"].as_str() {
             facts.push(format!("oldest {oldest}"));
             facts.extend(stage["waiting_reason"].as_str().map(str::to_owned));
+            facts.extend(stage["waiting_for"].as_str().map(|what| format!("waits for {what}")));
+            facts.extend(stage["next_attempt_at"].as_str().map(|at| format!("next {at}")));
             facts.push(match stage["drain_s"].as_u64() {
+                _ if stage["paused"] == true => "paused".to_owned(),
                 Some(seconds) => format!("about {} to go", lasting(Duration::from_secs(seconds))),
                 None if queue["link"]["state"] == "down" => {
                     "time to go not known while offline".to_owned()
@@ -79,9 +124,11 @@ pub(super) fn link(link: &Value) -> String {
 
 fn list(queue: &Value) -> Result<(), Failure> {
     let mut rows = vec![vec!["link".to_owned(), link(&queue["link"])]];
+    rows.extend(pauses(queue).into_iter().map(|line| vec!["paused".to_owned(), line]));
     rows.extend(backlog(queue).into_iter().map(Vec::from));
     output::table(&rows)?;
     items(queue)?;
+    erasures(queue)?;
     outages(queue)
 }
 
@@ -111,6 +158,20 @@ fn items(queue: &Value) -> Result<(), Failure> {
         Some(more) if more > 0 => output::line(&format!("and {more} more")),
         _ => Ok(()),
     }
+}
+
+fn erasures(queue: &Value) -> Result<(), Failure> {
+    for erasure in queue["erasures"].as_array().into_iter().flatten() {
+        let text = |key: &str| erasure[key].as_str().unwrap_or_default();
+        output::line(&format!(
+            "erasure {} of {}: {} pending: {}",
+            text("certificate"),
+            text("subject"),
+            erasure["pending"],
+            text("why")
+        ))?;
+    }
+    Ok(())
 }
 
 fn outages(queue: &Value) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::admin::Appliance;
 use super::exit::Failure;
-use super::queue::{backlog, link};
+use super::queue::{backlog, link, pauses};
 use super::{Context, block_on, output};
 
 #[derive(Debug, clap::Args)]
@@ -62,6 +62,9 @@ fn rows(health: &Value, queue: &Value) -> Vec<Vec<String>> {
     }
     if !queue.is_null() {
         rows.push(vec!["link".to_owned(), "network".to_owned(), link(&queue["link"])]);
+        for line in pauses(queue) {
+            rows.push(vec!["queue".to_owned(), "paused".to_owned(), line]);
+        }
         for [stage, detail] in backlog(queue) {
             rows.push(vec!["queue".to_owned(), stage, detail]);
         }

@@ -20,6 +20,9 @@ use crate::vault::{self, Expect, Folder, SealedDownload, Vault};
 /// there later was deleted.
 const NOT_YET: Duration = Duration::from_mins(30);
 
+/// How soon it is looked again whether there is room.
+pub(super) const NO_ROOM_AGAIN: Duration = Duration::from_secs(10);
+
 /// What the stage needs.
 pub struct FetchOptions {
     /// Twilio.
@@ -51,7 +54,8 @@ impl FetchWork {
         };
         let (mut failed, mut fetched) = (None, 0_u32);
         for row in &detail.cloud_recordings {
-            if row.status != "completed" || row.path.is_some() {
+            // What was here and went by the rules of retention does not come back.
+            if row.status != "completed" || row.path.is_some() || row.purged_at.is_some() {
                 continue;
             }
             match self.fetch_one(claim, &detail, row).await {
@@ -63,7 +67,8 @@ impl FetchWork {
         if let Some(failure) = failed {
             return Err(failure);
         }
-        if fetched == 0 && detail.cloud_recordings.iter().all(|row| row.path.is_none()) {
+        let was_here = |row: &CloudRecordingRow| row.path.is_some() || row.purged_at.is_some();
+        if fetched == 0 && !detail.cloud_recordings.iter().any(was_here) {
             return Err(nothing_to_fetch(&detail.cloud_recordings));
         }
         Ok(())
@@ -260,6 +265,11 @@ impl Work for FetchWork {
 
     fn attempts_max(&self) -> Option<u32> {
         None
+    }
+
+    /// What is left of the disk is for what is live; Twilio keeps its copies meanwhile.
+    fn held(&self) -> Option<Duration> {
+        (self.options.vault.mark() == vault::Mark::Spent).then_some(NO_ROOM_AGAIN)
     }
 
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {

@@ -262,6 +262,11 @@ impl Work for SplitWork {
         Some(ATTEMPTS_MAX)
     }
 
+    /// What is left of the disk is for what is live.
+    fn held(&self) -> Option<Duration> {
+        (self.options.vault.mark() == vault::Mark::Spent).then_some(super::fetch::NO_ROOM_AGAIN)
+    }
+
     fn run<'a>(&'a self, claim: &'a Claim) -> Pin<Box<dyn Future<Output = Verdict> + Send + 'a>> {
         Box::pin(async move { self.split(claim).await.unwrap_or_else(Verdict::from) })
     }

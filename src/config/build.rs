@@ -8,7 +8,8 @@ use super::agent;
 use super::merge::Merged;
 use super::outside::{archive, summary, twilio};
 use super::{
-    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, raw, units,
+    Config, Consent, Keep16k, Lookup, Problems, Recording, Server, Transcription, keeping, raw,
+    units,
 };
 use crate::domain::RateHz;
 use crate::models::{Language, Mirror, english_only, model_dirs};
@@ -38,6 +39,7 @@ pub(super) fn build(
         let socket = filled(environment.get("FIELDTAPE_SPEECH_SOCKET"));
         transcription.speech_socket = socket.map(PathBuf::from);
     }
+    let retention = keeping::retention(&raw.retention, problems);
     let consent = consent(raw.consent, problems);
     let microphone = agent::microphone(&raw.microphone, problems);
     agent::unused(&raw.microphone, recording.as_ref().map(|r| r.agent_source), &mut warnings);
@@ -48,6 +50,7 @@ pub(super) fn build(
         summary,
         recording: recording?,
         transcription: transcription?,
+        retention: retention?,
         consent: consent?,
         microphone: microphone?,
         file,

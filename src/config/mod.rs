@@ -9,6 +9,7 @@
 mod agent;
 mod build;
 mod edit;
+mod keeping;
 mod lookup;
 mod merge;
 mod outside;
@@ -28,10 +29,12 @@ use crate::domain::{AccountSid, RateHz, TrackSource};
 use crate::health::Secret;
 use crate::microphone::DeviceName;
 use crate::models::{Language, Mirror};
+use crate::retention::Policy;
 use crate::summarize::ServerOptions;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
+use crate::web::lan::Prices;
 use crate::web::tls::CertificateFiles;
 
 pub use edit::{Draft, EditError, set_models};
@@ -62,6 +65,8 @@ pub struct Config {
     pub transcription: Transcription,
     /// The server that writes summaries; none to make them on the box alone.
     pub summary: Option<ServerOptions>,
+    /// How long what is kept.
+    pub retention: Policy,
     /// What people are told before they are recorded.
     pub consent: Consent,
     /// The box's own microphone.
@@ -107,7 +112,7 @@ pub enum LanTls {
 }
 
 /// `[twilio]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Twilio {
     /// Our account.
     pub account_sid: Option<AccountSid>,
@@ -137,6 +142,8 @@ pub struct Twilio {
     pub deletion: Option<Deletion>,
     /// Bytes a second for all downloads together.
     pub bandwidth_limit: Option<u64>,
+    /// What Twilio's copies cost, as far as that was said.
+    pub prices: Prices,
 }
 
 /// When Twilio's copies are deleted.

@@ -1,7 +1,9 @@
 //! `[twilio]`, `[archive]` and `[summary]`: whom we speak to outside, and by what secrets.
 
 use super::build::{SecretKey, filled, parsed, secret};
-use super::{Archive, CloudRecording, Deletion, Lookup, Problem, Problems, Twilio, raw, units};
+use super::{
+    Archive, CloudRecording, Deletion, Lookup, Problem, Problems, Twilio, keeping, raw, units,
+};
 use crate::archive::{self, PlaceOptions};
 use crate::domain::AccountSid;
 use crate::summarize::{Address, ApiKey, ServerOptions, Timeouts};
@@ -63,6 +65,11 @@ pub(super) fn twilio(
     let delete_after = problems.keep("twilio.delete_after", units::duration(&raw.delete_after));
     let bandwidth_limit = limit("twilio.bandwidth_limit", raw.bandwidth_limit, problems);
     let country = problems.keep("twilio.country", raw.country.parse());
+    let prices = keeping::prices(
+        (raw.price_per_minute_recorded, raw.price_per_minute_stored),
+        raw.price_currency,
+        problems,
+    );
     Some(Twilio {
         country: country?,
         account_sid,
@@ -78,6 +85,7 @@ pub(super) fn twilio(
         reconcile_every: reconcile_every?,
         deletion: raw.delete.then_some(Deletion { after: delete_after? }),
         bandwidth_limit,
+        prices: prices?,
     })
 }
 

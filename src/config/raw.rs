@@ -77,6 +77,9 @@ section!(
         delete_after: String = "24h".to_owned(),
         delete: bool = false,
         bandwidth_limit: Option<String> = None,
+        price_per_minute_recorded: Option<f64> = None,
+        price_per_minute_stored: Option<f64> = None,
+        price_currency: String = "USD".to_owned(),
     }
 );
 section!(
@@ -124,8 +127,11 @@ section!(
 section!(
     Retention {
         audio_days: Option<i64> = None,
+        audio_16k_days: Option<i64> = None,
+        cloud_copy_days: Option<i64> = None,
         transcript_days: Option<i64> = None,
         max_bytes: Option<toml::Value> = None,
+        only_copies: String = "keep".to_owned(),
     }
 );
 section!(
@@ -143,8 +149,5 @@ section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.metrics_listen", "health is served on lan_listen at /healthz and /readyz"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
-    ("retention.audio_days", "nothing is purged"),
-    ("retention.transcript_days", "nothing is purged"),
-    ("retention.max_bytes", "nothing is purged"),
     ("consent.decline_digit", "callers are told, and not asked"),
 ];

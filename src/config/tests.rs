@@ -83,9 +83,9 @@ fn a_secret_comes_from_the_key_a_file_or_systemd_and_never_prints() {
 
 #[test]
 fn a_setting_without_effect_is_told_and_does_not_stop_the_start() {
-    let config = load("[retention]\naudio_days = 3\n", &[]).unwrap();
+    let config = load("[recording]\nagent_source = \"browser\"\n", &[]).unwrap();
     assert_eq!(config.warnings.len(), 1);
-    assert!(config.warnings[0].to_string().starts_with("retention.audio_days: has no effect"));
+    assert!(config.warnings[0].to_string().starts_with("recording.agent_source: has no effect"));
 }
 
 #[test]

@@ -30,12 +30,14 @@ impl House {
         let empty = || Wing::new(&site.stop, &self.heart);
         let mut wings = Wings {
             base: empty(),
+            keeping: empty(),
             speech: empty(),
             summary: empty(),
             outside: empty(),
             doors: empty(),
         };
         self.start_base(&mut wings.base);
+        self.start_keeping(&mut wings.keeping);
         self.start_speech(&mut wings.speech);
         self.start_summaries(&mut wings.summary);
         self.start_outside(&mut wings.outside, site).await;
@@ -44,13 +46,8 @@ impl House {
     }
 
     fn start_base(&self, wing: &mut Wing) {
-        let sweep = retention::Options {
-            store: self.store.clone(),
-            vault: self.vault.clone(),
-            clock: Arc::clone(&self.clock),
-        };
-        wing.spawn("the sweep", retention::run(sweep.clone(), wing.stop()));
-        wing.spawn("the clock", retention::keep_time(sweep, wing.stop()));
+        let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
+        wing.spawn("the clock", retention::keep_time(store, clock, wing.stop()));
         let indexing = index::run(self.store.clone(), Arc::clone(&self.clock), wing.stop());
         wing.spawn("the search index", indexing);
         self.calls.spawn(strays(
@@ -59,6 +56,11 @@ impl House {
             self.clock.clone(),
             self.due.clone(),
         ));
+    }
+
+    /// Starts what looks after what is kept.
+    pub(super) fn start_keeping(&self, wing: &mut Wing) {
+        wing.spawn("the keeper", self.keeper.clone().run(wing.stop()));
     }
 
     /// Starts what makes speech into text.
@@ -139,6 +141,9 @@ impl House {
             clock: Arc::clone(&self.clock),
             due: self.due.clone(),
             link: self.outside.link(),
+            keeper: self.keeper.clone(),
+            prices: self.config.twilio.prices.clone(),
+            has_archive: self.config.archive.is_some(),
             health: site.health.subscribe(),
             microphone: self.microphone.as_ref().map(Microphone::status),
             stopping: wing.stop(),
@@ -180,6 +185,7 @@ impl House {
             instance: Arc::clone(&site.ports.instance),
             heart: self.heart.clone(),
             version: self.version.clone(),
+            keeper: self.keeper.clone(),
         }
     }
 }

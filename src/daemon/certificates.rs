@@ -63,6 +63,14 @@ struct Wanted {
 /// What changes about a file when it is written anew.
 type Stamp = (SystemTime, u64, u64);
 
+/// Says how the certificates are that were made elsewhere, where no appliance runs to tell. Of one
+/// that the appliance makes for itself there is nothing to tell.
+pub fn certificate_checks(config: &Config, clock: &SharedClock) -> Vec<Check> {
+    let mut config = config.clone();
+    config.server.lan_tls.take_if(|tls| *tls == LanTls::SelfSigned);
+    Certificates::open(&config, clock).checks()
+}
+
 impl Certificates {
     /// Reads those that are asked for. One that cannot be read leaves its port mute until it can.
     pub(super) fn open(config: &Config, clock: &SharedClock) -> Self {

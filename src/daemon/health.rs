@@ -17,6 +17,7 @@ use crate::clock::{SharedClock, Synchronised};
 use crate::health::{self, Account, Check, CheckState, Health};
 use crate::microphone;
 use crate::pipeline::Link;
+use crate::retention::Keeper;
 use crate::store::{Backlog, Store, StoreError};
 use crate::vault::Vault;
 use crate::web::door::Settings;
@@ -30,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const PROVE_EVERY: u32 = 6;
 
 /// How long a look at one thing may take before it counts as failing.
-const PATIENCE: Duration = Duration::from_secs(4);
+pub(super) const PATIENCE: Duration = Duration::from_secs(4);
 
 /// Looks after the appliance.
 pub(super) struct Watcher {
@@ -48,6 +49,7 @@ pub(super) struct Watcher {
     pub(super) certificates: Arc<Certificates>,
     pub(super) instance: Arc<str>,
     pub(super) heart: Heart,
+    pub(super) keeper: Keeper,
     pub(super) version: Check,
 }
 
@@ -129,7 +131,7 @@ impl Watcher {
         let now = self.clock.since_boot();
         checks.extend(self.microphone.as_ref().map(|microphone| ear::look(microphone, now)));
         checks.extend(self.certificates.checks());
-        checks.push(stages(backlog));
+        checks.extend([stages(backlog), self.queue().await, self.retention()]);
         let live_calls = u32::try_from(self.recorder.live_count()).unwrap_or(u32::MAX);
         Health { checks, ready, live_calls, instance: self.instance.to_string() }
     }
@@ -187,17 +189,6 @@ impl Watcher {
             Ok(Ok(Err(error))) => Check::fail("disk", format!("takes no recordings: {error}"), fix),
             Ok(Err(_)) | Err(_) => Check::fail("disk", "has not answered for four seconds", fix),
         }
-    }
-
-    async fn space(&self) -> Check {
-        let vault = self.vault.clone();
-        let asked = tokio::task::spawn_blocking(move || vault.free_bytes());
-        let free = match timeout(PATIENCE, asked).await {
-            Ok(Ok(Ok(free))) => Ok(free),
-            Ok(Ok(Err(error))) => Err(error.to_string()),
-            Ok(Err(_)) | Err(_) => Err("it has not answered for four seconds".to_owned()),
-        };
-        health::space(free, self.min_free_bytes)
     }
 
     fn sync(&self) -> Check {

@@ -15,7 +15,7 @@ use super::outside::Outside;
 use super::upgrade::Upgrade;
 use super::wing::Wing;
 use super::wishes::{Wishes, keep_fixed};
-use super::{Ports, data, doors, ear, health, speech, summary};
+use super::{Ports, data, doors, ear, health, keeping, speech, summary};
 use crate::access::Access;
 use crate::capture::{self, Recorder, Salvaged, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
@@ -25,6 +25,7 @@ use crate::domain::TrackSource;
 use crate::health::{Check, Health};
 use crate::microphone::Microphone;
 use crate::pipeline::{self, Due};
+use crate::retention::Keeper;
 use crate::store::{SignOfLife, Store};
 use crate::summarize::Server;
 use crate::transcribe::{LiveBoard, LiveCalls, Machine, Schedule, Speech};
@@ -59,6 +60,7 @@ pub(super) struct House {
     pub(super) summarizer: Option<Arc<Server>>,
     pub(super) microphone: Option<Microphone>,
     pub(super) outside: Outside,
+    pub(super) keeper: Keeper,
     pub(super) starter: Option<Starter>,
     pub(super) calls: TaskTracker,
     pub(super) admin: Arc<Listener>,
@@ -115,11 +117,9 @@ impl House {
         let access = Access::open(store.clone(), Arc::clone(clock)).await?;
         let heart = Heart::default();
         let outside = Outside::open(config, (&store, &vault), clock, &due, &recorder).await?;
-        tracing::info!(
-            event = "opened",
-            "the ledger and the recordings are in {}",
-            data_dir.display()
-        );
+        let keeper = keeping::keeper(config, (&store, &vault), clock, &recorder, &outside, &due);
+        let folder = data_dir.display();
+        tracing::info!(event = "opened", "the ledger and the recordings are in {folder}");
         Ok(Self {
             config: config.clone(),
             clock: Arc::clone(clock),
@@ -135,6 +135,7 @@ impl House {
             summarizer,
             microphone,
             outside,
+            keeper,
             starter: None,
             calls,
             admin: Arc::new(admin),
@@ -224,6 +225,12 @@ impl House {
             self.start_outside(&mut wings.outside, site).await;
         }
         if changed {
+            replace(&mut wings.keeping, site, &self.heart).await;
+            let rooms = (&self.store, &self.vault);
+            let (recorder, outside) = (&self.recorder, &self.outside);
+            self.keeper =
+                keeping::keeper(&self.config, rooms, &self.clock, recorder, outside, &self.due);
+            self.start_keeping(&mut wings.keeping);
             replace(&mut wings.doors, site, &self.heart).await;
             self.open_doors(&mut wings.doors, site);
         }
@@ -264,6 +271,7 @@ pub(super) struct Site {
 pub(super) struct Wings {
     /// What stays as it is for as long as the house stands.
     pub(super) base: Wing,
+    pub(super) keeping: Wing,
     pub(super) speech: Wing,
     pub(super) summary: Wing,
     pub(super) outside: Wing,
@@ -274,6 +282,7 @@ impl Wings {
     async fn ended(&mut self) -> Result<&'static str, JoinError> {
         tokio::select! {
             ended = self.base.ended() => ended,
+            ended = self.keeping.ended() => ended,
             ended = self.speech.ended() => ended,
             ended = self.summary.ended() => ended,
             ended = self.outside.ended() => ended,
@@ -282,8 +291,8 @@ impl Wings {
     }
 
     async fn close(self) {
-        let Self { base, speech, summary, outside, doors } = self;
-        for wing in [doors, outside, summary, speech, base] {
+        let Self { base, keeping, speech, summary, outside, doors } = self;
+        for wing in [doors, outside, summary, speech, keeping, base] {
             wing.close().await;
         }
     }

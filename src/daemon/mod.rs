@@ -16,6 +16,7 @@ mod health;
 mod heart;
 mod house;
 mod index;
+mod keeping;
 mod names;
 mod outside;
 mod sight;
@@ -48,6 +49,7 @@ use crate::config::Config;
 use crate::web::serve::Listener;
 use upgrade::Upgrade;
 
+pub use certificates::certificate_checks;
 pub use handed::Handed;
 pub use signals::Signals;
 pub use speech::speech_options;

@@ -9,7 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use super::wing::Wing;
 use crate::archive::{
-    ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Remote, Rendered,
+    ArchiveWork, ArchiveWorkOptions, DeleteWork, DeleteWorkOptions, Eraser, EraserOptions, Remote,
+    Rendered, Witness,
 };
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
@@ -71,20 +72,33 @@ impl Outside {
             }
             _ => None,
         };
-        let mut outside = Self {
+        let remote = match &config.archive {
+            Some(archive) => {
+                let throttle = throttle(clock, recorder, archive.bandwidth_limit);
+                Some(Remote::open(&archive.place, throttle).context("archive")?)
+            }
+            None => None,
+        };
+        Ok(Self {
             store: store.clone(),
             vault: vault.clone(),
             clock: Arc::clone(clock),
             due: due.clone(),
             recorder: recorder.clone(),
             twilio,
-            remote: None,
-        };
-        if let Some(archive) = &config.archive {
-            let throttle = outside.throttle(archive.bandwidth_limit);
-            outside.remote = Some(Remote::open(&archive.place, throttle).context("archive")?);
+            remote,
+        })
+    }
+
+    /// Makes what asks whether things are still there that are relied on; none when there is
+    /// nowhere to ask.
+    pub(super) fn witness(&self) -> Option<Witness> {
+        let twilio = self.twilio.as_ref().map(|twilio| twilio.client.clone());
+        if twilio.is_none() && self.remote.is_none() {
+            return None;
         }
-        Ok(outside)
+        let known = (self.store.clone(), Arc::clone(&self.clock));
+        Some(Witness::new(known, self.remote.clone(), twilio))
     }
 
     /// Returns the link, if there is one.
@@ -161,6 +175,15 @@ impl Outside {
         let link = self.link().filter(|_| deletion.is_some());
         let delete = self.runner(Arc::new(delete), NonZeroUsize::MIN, link);
         wing.spawn("the delete stage", delete.run(wing.stop()));
+        let eraser = Eraser::new(EraserOptions {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            due: self.due.clone(),
+            link: self.link(),
+            remote: self.remote.clone(),
+            twilio: self.twilio.as_ref().map(|twilio| twilio.client.clone()),
+        });
+        wing.spawn("the eraser", eraser.run(wing.stop()));
     }
 
     /// Starts what is asked of Twilio.
@@ -176,7 +199,7 @@ impl Outside {
             store: self.store.clone(),
             vault: self.vault.clone(),
             clock: Arc::clone(&self.clock),
-            throttle: self.throttle(config.twilio.bandwidth_limit),
+            throttle: throttle(&self.clock, &self.recorder, config.twilio.bandwidth_limit),
         });
         let fetch = self.runner(Arc::new(fetch), FETCHES, Some(link.clone()));
         wing.spawn("the fetch stage", fetch.run(wing.stop()));
@@ -205,12 +228,12 @@ impl Outside {
             link,
         })
     }
+}
 
-    fn throttle(&self, limit_bytes_per_s: Option<u64>) -> Throttle {
-        let recorder = self.recorder.clone();
-        let is_live: IsLive = Arc::new(move || recorder.live_count() > 0);
-        Throttle::new(Arc::clone(&self.clock), limit_bytes_per_s, is_live)
-    }
+fn throttle(clock: &SharedClock, recorder: &Recorder, limit_bytes_per_s: Option<u64>) -> Throttle {
+    let recorder = recorder.clone();
+    let is_live: IsLive = Arc::new(move || recorder.live_count() > 0);
+    Throttle::new(Arc::clone(clock), limit_bytes_per_s, is_live)
 }
 
 /// Writes a conversation down for the archive.

@@ -14,7 +14,7 @@ pub use sid::{AccountSid, BadSid, CallSid, NumberSid, RecordingSid, StreamSid};
 pub use time::{RateHz, Samples8k, UnixMillis, lasting};
 pub use words::{
     BadWord, Direction, DurationSource, EndReason, EndedBy, GapReason, Origin, Outcome, Party,
-    RecordingStatus, Role, Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
+    PieceKind, RecordingStatus, Role, Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
 };
 
 /// Shortens a phone number or address to what a log may show: its last four characters.

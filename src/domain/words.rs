@@ -164,6 +164,21 @@ words!(
     }
 );
 words!(
+    /// What is kept of a call, by kind.
+    PieceKind {
+        /// A party's sound at 16 kHz.
+        Wide = "16khz",
+        /// A party's sound at 8 kHz, as it was heard live.
+        Narrow = "8khz",
+        /// A party's sound at 8 kHz, out of Twilio's copy.
+        Channel = "cloud_channel",
+        /// Twilio's copy as it was fetched.
+        Copy = "cloud_copy",
+        /// The conversation.
+        Words = "transcript",
+    }
+);
+words!(
     /// One step of a call's pipeline.
     Stage {
         /// Download the cloud recording.

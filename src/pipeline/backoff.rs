@@ -15,7 +15,7 @@ const BACKOFF_MIN: Duration = Duration::from_millis(500);
 
 /// Returns the pause after failed attempt number `attempt`: anything up to a length that doubles
 /// up to [`BACKOFF_MAX`] (full jitter), so that what failed together is not tried together.
-pub(super) fn pause_after(attempt: u32) -> Duration {
+pub fn pause_after(attempt: u32) -> Duration {
     let doubled = 2_u32.saturating_pow(attempt.saturating_sub(1));
     let whole = BACKOFF_FIRST.saturating_mul(doubled).min(BACKOFF_MAX);
     whole.mul_f64(rand::rng().random_range(0.0..=1.0)).max(BACKOFF_MIN)

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use crate::domain::{CallSid, Stage, WaitingFor};
 use crate::store::{Claim, Output};
 
-pub use backoff::{BACKOFF_FIRST, BACKOFF_MAX};
+pub use backoff::{BACKOFF_FIRST, BACKOFF_MAX, pause_after};
 pub use link::{Link, LinkState, Probe};
 pub use runner::{Options, Runner};
 pub use throttle::{IsLive, LIVE_BYTES_PER_S, Throttle};
@@ -105,7 +105,8 @@ impl Due {
         self.bell.send_replace(());
     }
 
-    fn listen(&self) -> watch::Receiver<()> {
+    /// Hears when they are woken.
+    pub fn listen(&self) -> watch::Receiver<()> {
         self.bell.subscribe()
     }
 }

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
-use crate::clock::Reading;
-use crate::store::StoreError;
+use crate::clock::{Reading, SharedClock};
+use crate::store::{Store, StoreError};
 
 /// How often the clocks are compared.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -16,35 +15,42 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const STEP_LEAST_MS: i64 = 1000;
 
 /// Compares the clocks until `stop`.
-pub async fn keep_time(options: Options, stop: CancellationToken) {
-    let mut keeper = Keeper::new(options);
+pub async fn keep_time(store: Store, clock: SharedClock, stop: CancellationToken) {
+    let mut keeper = Timekeeper::new(store, clock);
     loop {
         keeper.look().await;
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            () = keeper.options.clock.sleep(LOOK_EVERY) => {}
+            () = keeper.clock.sleep(LOOK_EVERY) => {}
         }
     }
 }
 
 /// Remembers how the clocks stood to each other.
-pub(super) struct Keeper {
-    options: Options,
+pub(super) struct Timekeeper {
+    store: Store,
+    clock: SharedClock,
     /// What the wall clock would have shown at boot, by the last look.
     booted_at_ms: Option<i64>,
     told_of_earlier_boots: bool,
     told_of_trouble: bool,
 }
 
-impl Keeper {
-    pub(super) fn new(options: Options) -> Self {
-        Self { options, booted_at_ms: None, told_of_earlier_boots: false, told_of_trouble: false }
+impl Timekeeper {
+    pub(super) fn new(store: Store, clock: SharedClock) -> Self {
+        Self {
+            store,
+            clock,
+            booted_at_ms: None,
+            told_of_earlier_boots: false,
+            told_of_trouble: false,
+        }
     }
 
     /// Looks once.
     pub(super) async fn look(&mut self) {
-        let now = self.options.clock.reading();
+        let now = self.clock.reading();
         match self.follow(&now).await {
             Ok(()) => self.told_of_trouble = false,
             Err(error) if !std::mem::replace(&mut self.told_of_trouble, true) => {
@@ -67,7 +73,7 @@ impl Keeper {
         if !now.synchronised {
             return Ok(());
         }
-        for call in self.options.store.put_times_right(now.clone()).await? {
+        for call in self.store.put_times_right(now.clone()).await? {
             let (sid, by) = (&call.call_sid, signed_seconds(call.by_ms));
             tracing::info!(
                 call.sid = %sid, event = "clock.corrected",
@@ -75,7 +81,7 @@ impl Keeper {
             );
         }
         if !std::mem::replace(&mut self.told_of_earlier_boots, true) {
-            let unsure = self.options.store.calls_unsure(now.boot.clone()).await?;
+            let unsure = self.store.calls_unsure(now.boot.clone()).await?;
             if unsure > 0 {
                 tracing::warn!(
                     event = "clock.unsure",

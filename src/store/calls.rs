@@ -74,8 +74,6 @@ pub struct StatusUpdate {
 /// What a status callback changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StatusOutcome {
-    /// The call.
-    pub call: CallId,
     /// Whether it made the call known.
     pub created: bool,
     /// Whether anything is different now.
@@ -126,16 +124,18 @@ impl Store {
     }
 
     /// Applies a status callback; one that is late, repeated or out of order changes nothing
-    /// that is already true.
+    /// that is already true, and one of a call that was erased nothing at all.
     pub async fn call_status(&self, update: StatusUpdate) -> Result<StatusOutcome, StoreError> {
         self.write(move |tx| {
+            if super::erasures::erased_by(tx, &update.call.call_sid)?.is_some() {
+                return Ok(StatusOutcome { created: false, changed: false, ended: false });
+            }
             let (call, created) = upsert(tx, &update.call)?;
             if update.call.boot.is_none() && update.call.clock_synced {
                 put_right_by_twilio(tx, call, update.call.at, update.now)?;
             }
             let moved = advance(tx, call, &update.call.call_status)?;
-            let mut outcome =
-                StatusOutcome { call, created, changed: created || moved, ended: false };
+            let mut outcome = StatusOutcome { created, changed: created || moved, ended: false };
             if let Some(reason) = update.end {
                 let ended = match update.ended_at {
                     Some(by_twilio) => (by_twilio, None),
@@ -184,7 +184,7 @@ impl Store {
     }
 }
 
-/// Makes the call's row if there is none; says whether it did.
+/// Makes the call's row if there is none; says whether it did. One that was erased gets none.
 pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bool), StoreError> {
     let known = tx
         .query_row("select id from calls where call_sid = ?1", [call.call_sid.as_str()], |row| {
@@ -194,6 +194,9 @@ pub(super) fn upsert(tx: &Transaction<'_>, call: &NewCall) -> Result<(CallId, bo
     if let Some(id) = known {
         advance(tx, id, &call.call_status)?;
         return Ok((id, false));
+    }
+    if super::erasures::erased_by(tx, &call.call_sid)?.is_some() {
+        return Err(StoreError::Erased);
     }
     let boot = call.boot.as_ref();
     tx.execute(

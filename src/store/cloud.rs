@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::clock::whole_ms;
 use super::streams::sql_count;
-use super::{CallId, Store, StoreError, chain};
+use super::{CallId, Store, StoreError, chain, erasure_items, erasures};
 use crate::clock::Reading;
 use crate::domain::{CallSid, RecordingSid, Stage, UnixMillis};
 
@@ -71,6 +71,11 @@ impl Store {
     /// anything is different now.
     pub async fn cloud_recording(&self, update: CloudUpdate) -> Result<bool, StoreError> {
         self.write(move |tx| {
+            if let Some(erasure) = erasures::erased_by(tx, &update.call_sid)? {
+                // It was made, or heard of, after its call was erased.
+                erasure_items::add_recording(tx, &erasure, &update)?;
+                return Ok(false);
+            }
             let call = tx
                 .query_row(
                     "select id from calls where call_sid = ?1",
@@ -243,7 +248,7 @@ impl Store {
 
 /// Says whether a finished recording of the call is not here yet.
 pub(super) fn has_unfetched(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
-    exists(tx, call, "status = 'completed' and path is null")
+    exists(tx, call, "status = 'completed' and path is null and purged_at_ms is null")
 }
 
 /// Says whether a recording that is here has not become the call's own yet.

@@ -1,11 +1,13 @@
 //! Connections to the ledger's file: one that writes, a few that read.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use tokio::sync::Semaphore;
 
 use super::StoreError;
@@ -15,6 +17,9 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 
 /// Statements that a reading connection keeps ready: a page asks a few dozen different ones.
 const STATEMENTS_KEPT: usize = 64;
+/// What is set aside for changes on a disk that others have filled: some four thousand pages, or a
+/// thousand changes that could not be folded into the ledger's file.
+const JOURNAL_ROOM_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Opens the connection that writes.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
@@ -26,6 +31,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", "on")?;
+    // What is deleted is overwritten: an erased call is to be found nowhere in the file.
+    connection.pragma_update(None, "secure_delete", "on")?;
     Ok(connection)
 }
 
@@ -34,6 +41,36 @@ pub(super) fn close(connection: Connection) {
     if let Err((_, error)) = connection.close() {
         tracing::warn!(error = %error, "the ledger did not close cleanly; nothing is lost by it");
     }
+}
+
+/// Returns where changes are written before they are folded into the ledger's file.
+pub(super) fn journal(path: &Path) -> PathBuf {
+    let mut journal = path.as_os_str().to_owned();
+    journal.push("-wal");
+    journal.into()
+}
+
+/// Sets room aside for the journal, behind its end. The ledger's own file is not touched: closing
+/// it here would take SQLite's locks on it away.
+pub(super) fn set_room_aside(journal: &Path) -> std::io::Result<()> {
+    let file = match std::fs::OpenOptions::new().write(true).open(journal) {
+        Ok(file) => file,
+        // It is made with the first change.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match rustix::fs::fallocate(&file, FallocateFlags::KEEP_SIZE, 0, JOURNAL_ROOM_BYTES) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Folds the journal into the ledger's file and cuts it to nothing; says whether nobody stood in
+/// the way.
+pub(super) fn fold(connection: &Connection) -> Result<bool, StoreError> {
+    let busy: i64 =
+        connection.query_row("pragma wal_checkpoint(truncate)", [], |row| row.get(0))?;
+    Ok(busy == 0)
 }
 
 /// The connections that read.

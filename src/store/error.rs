@@ -62,6 +62,12 @@ pub enum StoreError {
     /// Its thread could not be started.
     #[error("the ledger's thread could not be started")]
     Thread(#[source] std::io::Error),
+    /// No room could be set aside for it.
+    #[error("no room can be set aside for the ledger: {0}")]
+    Room(#[source] std::io::Error),
+    /// The call was erased: it is not made known again.
+    #[error("the call was erased")]
+    Erased,
     /// A row holds something that no version of this program wrote.
     #[error("the ledger holds {what}")]
     BadRow {

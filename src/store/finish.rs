@@ -177,6 +177,14 @@ pub struct OpenCall {
 
 fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
     let call = finish.call;
+    let sql = "select exists (select 1 from calls where id = ?1)";
+    if !tx.query_row(sql, [call.0], |row| row.get::<_, bool>(0))? {
+        // It was erased while its files were sealed: they go the same way.
+        for track in &finish.tracks {
+            super::garbage::add(tx, &track.path, "erased", finish.at)?;
+        }
+        return Ok(());
+    }
     let is_news = insert_tracks(tx, finish)?;
     insert_gaps(tx, call, &finish.gaps)?;
     tx.execute(

@@ -18,10 +18,10 @@ impl Store {
     }
 
     /// Forgets a file that is gone.
-    pub async fn forget_garbage(&self, path: String) -> Result<(), StoreError> {
+    pub async fn forget_garbage(&self, path: String, at: UnixMillis) -> Result<(), StoreError> {
         self.write(move |tx| {
-            tx.execute("delete from garbage where path = ?1", [path])?;
-            Ok(())
+            tx.execute("delete from garbage where path = ?1", [path.as_str()])?;
+            super::erasure_items::file_gone(tx, &path, at)
         })
         .await
     }
@@ -36,11 +36,22 @@ pub(super) fn throw_away(
 ) -> Result<(), StoreError> {
     for path in paths {
         if tx.execute("delete from tracks where path = ?1", [path])? > 0 {
-            tx.execute(
-                "insert or ignore into garbage (path, reason, created_at_ms) values (?1, ?2, ?3)",
-                params![path, reason, now.get()],
-            )?;
+            add(tx, path, reason, now)?;
         }
     }
+    Ok(())
+}
+
+/// Notes that a file must go whose row is gone.
+pub(super) fn add(
+    tx: &Transaction<'_>,
+    path: &str,
+    reason: &str,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "insert or ignore into garbage (path, reason, created_at_ms) values (?1, ?2, ?3)",
+        params![path, reason, now.get()],
+    )?;
     Ok(())
 }

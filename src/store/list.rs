@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, params_from_iter};
 
-use super::read::{CALL_COLUMNS, call_row, word};
+use super::read::{CALL_COLUMNS, call_row, optional_word, word};
 use super::{Backlog, CallFilter, CallPage, Cursor, Store, StoreError, search};
 use crate::domain::{Stage, StageStatus, UnixMillis};
 
@@ -38,15 +38,19 @@ pub(super) fn backlog_sql() -> String {
     let of = |status: StageStatus| {
         format!(
             "select stage, '{status}' as status, count(*) as count, \
-             min(coalesce(started_at_ms, created_at_ms)) as oldest \
-             from stages cross join calls on calls.id = call_id where status = '{status}' group by stage"
+             min(coalesce(started_at_ms, created_at_ms)) as oldest, \
+             min(next_attempt_at_ms) as next_at from stages cross join calls on calls.id = call_id where status = '{status}' group by stage"
         )
     };
     format!(
         "select stage, sum(count) filter (where status = 'pending'), \
          sum(count) filter (where status = 'processing'), \
          sum(count) filter (where status = 'failed'), \
-         min(iif(status = 'failed', null, oldest)) from ({} union all {} union all {}) group by stage",
+         min(iif(status = 'failed', null, oldest)), \
+         min(next_at) filter (where status = 'pending'), \
+         (select waiting_for from stages as first where first.stage = undone.stage \
+           and first.status = 'pending' order by next_attempt_at_ms, call_id limit 1) \
+         from ({} union all {} union all {}) as undone group by stage",
         of(StageStatus::Pending),
         of(StageStatus::Processing),
         of(StageStatus::Failed)
@@ -65,6 +69,8 @@ fn backlog(db: &Connection) -> Result<Vec<Backlog>, StoreError> {
             processing: count(row.get(2)?),
             failed: count(row.get(3)?),
             oldest: row.get::<_, Option<i64>>(4)?.map(UnixMillis::new),
+            next_attempt_at: row.get::<_, Option<i64>>(5)?.map(UnixMillis::new),
+            waiting_for: optional_word(row, 6)?,
         });
     }
     Ok(backlog)

@@ -16,10 +16,16 @@ mod clock;
 mod cloud;
 mod connection;
 mod contacts;
+mod erasure_items;
+mod erasure_rows;
+mod erasures;
 mod error;
+mod figures;
 mod finish;
 mod garbage;
 mod heard;
+mod holds;
+mod keepsakes;
 mod kept;
 mod list;
 mod notes;
@@ -27,6 +33,7 @@ mod numbers;
 mod outages;
 mod outside;
 mod parties;
+mod pauses;
 mod queue;
 mod read;
 mod retry;
@@ -43,7 +50,7 @@ mod turns;
 mod voices;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -55,16 +62,23 @@ pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use clock::PutRight;
 pub use cloud::{CloudUpdate, Fetched};
 pub use contacts::{Contact, Imported};
+pub use erasure_rows::{Erasure, Item, ItemKind, ItemStatus, PendingErasure, Place, Tried};
+pub use erasures::{Begun, Erasable, ErasureOf, NewErasure};
 pub use error::StoreError;
+pub use figures::{AtTwilio, KeptOnDay, WrittenOnDay};
 pub use finish::{Finish, NewTrack, OpenCall, Unhashed};
 pub use heard::HeardWindow;
+pub use holds::Held;
+pub use keepsakes::{Archived, Keepsake, Piece, Purge, WORDS_NAME};
 pub use kept::{PutBack, SignOfLife, put_back};
 pub use notes::{Corrected, CorrectionRow, NewCorrection, NoteRow};
 pub use numbers::{LastSummary, NumberCursor, NumberPage, NumberRow, OpenItem};
 pub use outages::Outage;
 pub use outside::{
-    Inventory, KeptFile, copy_ledger, first_call_at, inventory, ledger_damage, ledger_faults,
+    Inventory, KeptFile, copy_ledger, erased, first_call_at, inventory, ledger_damage,
+    ledger_faults,
 };
+pub use pauses::Pause;
 pub use queue::{Pace, QueueItem};
 pub use read::AuditEntry;
 pub use retry::Retried;
@@ -76,7 +90,7 @@ pub use search::{Hit, HitPage, HitPlace, SaidAt, SearchQuery, Snippet, TERMS_MAX
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
-pub use summaries::{ActionItem, Place, Statement, SummaryRow, Told};
+pub use summaries::{ActionItem, Statement, Stretch, SummaryRow, Told};
 pub use survey::{Count, Survey, Trouble, addresses, survey};
 pub use voices::{missed, own_source};
 
@@ -102,6 +116,8 @@ pub struct Store {
 struct Inner {
     inbox: mpsc::Sender<Job>,
     readers: ReadPool,
+    /// What is written before it is folded into the ledger's file.
+    journal: PathBuf,
     // Joined by nobody: it ends when the last handle drops the inbox, after the last change.
     _writer: std::thread::JoinHandle<()>,
 }
@@ -131,7 +147,8 @@ impl Store {
                 connection::close(writer);
             })
             .map_err(StoreError::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { inbox, readers, _writer: thread }) })
+        let journal = connection::journal(path);
+        Ok(Self { inner: Arc::new(Inner { inbox, readers, journal, _writer: thread }) })
     }
 
     /// Runs `change` in one transaction and returns when it is durable. The change takes its place
@@ -178,6 +195,41 @@ impl Store {
         question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         self.inner.readers.ask(question).await
+    }
+
+    /// Sets room aside on the disk, so that the ledger takes changes when others have filled it.
+    /// Where the file system sets none aside, that is as it is.
+    pub async fn set_room_aside(&self) -> Result<(), StoreError> {
+        let journal = self.inner.journal.clone();
+        let asked = tokio::task::spawn_blocking(move || connection::set_room_aside(&journal));
+        asked.await.map_err(|_panicked| StoreError::Closed)?.map_err(StoreError::Room)
+    }
+
+    /// Folds what was written lately into the ledger's file and empties the journal, so that what
+    /// was deleted stands in neither. False while somebody reads what was before.
+    pub async fn fold(&self) -> Result<bool, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Nobody waits any more when the asker timed out; it is folded all the same.
+            let _ = reply.send(connection::fold(connection));
+        });
+        self.inner.inbox.send(job).await.map_err(|_closed| StoreError::Closed)?;
+        answer.await.map_err(|_dropped| StoreError::Closed)?
+    }
+
+    /// Returns the size of the ledger's file, and of its journal.
+    pub async fn size_bytes(&self) -> Result<u64, StoreError> {
+        let journal = self.inner.journal.clone();
+        let of_file = self
+            .read(|db| {
+                Ok(db.query_row(
+                    "select page_count * page_size from pragma_page_count, pragma_page_size",
+                    [],
+                    |row| row.get::<_, u64>(0),
+                )?)
+            })
+            .await?;
+        Ok(of_file + std::fs::metadata(journal).map_or(0, |meta| meta.len()))
     }
 
     /// Proves that the ledger takes changes, by making one.

@@ -131,6 +131,23 @@ pub fn inventory(path: &Path) -> Result<Inventory, StoreError> {
     Ok(inventory)
 }
 
+/// Lists the calls that a ledger knows to be erased, and when.
+pub fn erased(path: &Path) -> Result<Vec<(CallSid, UnixMillis)>, StoreError> {
+    let db = open(path)?;
+    // A ledger that an earlier program left knows of none.
+    let sql = "select exists (select 1 from sqlite_schema where name = 'erased_calls')";
+    if !db.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+        return Ok(Vec::new());
+    }
+    let mut found = db.prepare("select call_sid, erased_at_ms from erased_calls")?;
+    let mut rows = found.query([])?;
+    let mut erased = Vec::new();
+    while let Some(row) = rows.next()? {
+        erased.push((read::word(row, 0)?, UnixMillis::new(row.get(1)?)));
+    }
+    Ok(erased)
+}
+
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     db.busy_timeout(BUSY_WAIT)?;

@@ -29,7 +29,8 @@ pub struct AuditEntry {
 pub(super) const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_number, to_number, call_status, \
     end_reason, created_at_ms, started_at_ms, ended_at_ms, clock_synced, duration_s, \
     duration_source, recording_status, transcript_status, summary_status, archive_status, \
-    last_error, retry_count, waiting_for, parties_swapped, hold, folder, live_copy, \
+    last_error, retry_count, waiting_for, parties_swapped, hold, hold_note, sound_purged_at_ms, \
+    words_purged_at_ms, folder, live_copy, \
     (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
      and attempts > 0) as next_attempt_at_ms, \
     (select name from contacts where number = calls.other_number) as name";
@@ -160,7 +161,7 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
         db,
         "select recording_sid, status, channels, duration_s, path, size_bytes, sha256, \
          twilio_deleted_at_ms, started_at_ms, error_code, frames, origin_sample, \
-         split_at_ms is not null from cloud_recordings where call_id = ?1 order by id",
+         split_at_ms is not null, purged_at_ms from cloud_recordings where call_id = ?1 order by id",
         id,
         cloud_row,
     )?;
@@ -232,6 +233,9 @@ pub(super) fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
         next_attempt_at: moment(row, "next_attempt_at_ms")?,
         parties_swapped: row.get("parties_swapped")?,
         hold: row.get("hold")?,
+        hold_note: row.get("hold_note")?,
+        sound_purged_at: moment(row, "sound_purged_at_ms")?,
+        words_purged_at: moment(row, "words_purged_at_ms")?,
         folder: row.get("folder")?,
         live_copy: row.get("live_copy")?,
     })
@@ -303,6 +307,7 @@ fn cloud_row(row: &Row<'_>) -> Result<CloudRecordingRow, StoreError> {
         frames: row.get(10)?,
         origin_8k: row.get(11)?,
         split: row.get(12)?,
+        purged_at: moment(row, 13)?,
     })
 }
 

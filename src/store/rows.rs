@@ -11,6 +11,14 @@ use crate::domain::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub(super) i64);
 
+#[cfg(test)]
+impl CallId {
+    /// Makes one for a plan that no ledger knows of.
+    pub(crate) fn for_test(id: u64) -> Self {
+        Self(i64::try_from(id).unwrap())
+    }
+}
+
 /// A call as it stands.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and a column")]
@@ -63,6 +71,12 @@ pub struct Call {
     pub parties_swapped: bool,
     /// Whether a person holds it: it is never purged or deleted anywhere while that is so.
     pub hold: bool,
+    /// Why it is held, in the words of whoever did it.
+    pub hold_note: Option<String>,
+    /// When the last of its sound went from this disk, by the rules of retention.
+    pub sound_purged_at: Option<UnixMillis>,
+    /// When its transcript went from this ledger, likewise.
+    pub words_purged_at: Option<UnixMillis>,
     /// Where its files are, relative to the data folder; none before the first sound.
     pub folder: Option<String>,
     /// False when it was answered without a stream because too many calls were live.
@@ -180,6 +194,8 @@ pub struct CloudRecordingRow {
     pub split: bool,
     /// When it was deleted at Twilio.
     pub twilio_deleted_at: Option<UnixMillis>,
+    /// When its file went from this disk, by the rules of retention: it is not fetched again.
+    pub purged_at: Option<UnixMillis>,
 }
 
 /// A stretch of a party's live files that holds the sound of Twilio's copy.
@@ -343,4 +359,8 @@ pub struct Backlog {
     pub failed: u64,
     /// When the call of the oldest undone one began.
     pub oldest: Option<UnixMillis>,
+    /// When the first of those that wait is tried next.
+    pub next_attempt_at: Option<UnixMillis>,
+    /// What the first of those waits for, if that is not merely its turn.
+    pub waiting_for: Option<WaitingFor>,
 }

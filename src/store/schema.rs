@@ -17,7 +17,8 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0003_words.sql")),
     M::up(include_str!("migrations/0004_access.sql")),
     M::up(include_str!("migrations/0005_clock.sql")),
-    M::up(include_str!("migrations/0006_find.sql")),
+    M::up(include_str!("migrations/0006_keeping.sql")),
+    M::up(include_str!("migrations/0007_find.sql")),
 ];
 
 /// The schema version this program writes.

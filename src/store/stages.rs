@@ -7,8 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::chain::{self, advance, make_due, refresh};
 use super::{
-    ArchiveObject, CallId, Split, Store, StoreError, SummaryRow, TranscriptRow, heard, read,
-    summaries, turns,
+    ArchiveObject, CallId, Split, Store, StoreError, SummaryRow, TranscriptRow, heard, pauses,
+    read, summaries, turns,
 };
 use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 
@@ -133,10 +133,11 @@ impl Store {
                              coalesce(started_at_ms, created_at_ms) as began, \
                              call_sid in (select value from json_each(?3)) as is_first \
                              from stages join calls on calls.id = call_id \
-                             where stage = ?1 and {}) \
+                             where stage = ?1 and erasing is null and {} and {}) \
                            order by is_first desc, iif(is_first, -began, began), call_id limit 1) \
                          returning call_id, attempts",
-                        turns::IS_DUE
+                        turns::IS_DUE,
+                        pauses::GOES_ON
                     ),
                     params![stage.as_str(), now.get(), first],
                     |row| Ok((row.get(0)?, row.get(1)?)),
@@ -158,11 +159,15 @@ impl Store {
         .await
     }
 
-    /// Returns when a stage is next due; none when nothing of it is pending.
+    /// Returns when a stage is next due; none when nothing of it is pending, or it is paused.
     pub async fn next_due(&self, stage: Stage) -> Result<Option<UnixMillis>, StoreError> {
         self.read(move |db| {
             let at: Option<i64> = db.query_row(
-                "select min(next_attempt_at_ms) from stages where stage = ?1 and status = 'pending'",
+                &format!(
+                    "select min(next_attempt_at_ms) from stages join calls on calls.id = call_id \
+                     where stage = ?1 and status = 'pending' and erasing is null and {}",
+                    pauses::GOES_ON
+                ),
                 [stage.as_str()],
                 |row| row.get(0),
             )?;
@@ -179,6 +184,10 @@ impl Store {
         now: UnixMillis,
     ) -> Result<(), StoreError> {
         self.write(move |tx| {
+            // A call that was erased meanwhile has no use for what was made of it.
+            if !stands(tx, &claim)? {
+                return Ok(());
+            }
             match &settlement {
                 Settlement::Done(output) => done(tx, &claim, output, now)?,
                 Settlement::Nothing => {
@@ -262,6 +271,12 @@ impl Store {
     }
 }
 
+/// Says whether the call of a claim is still there.
+fn stands(tx: &Transaction<'_>, claim: &Claim) -> Result<bool, StoreError> {
+    let sql = "select exists (select 1 from calls where id = ?1)";
+    Ok(tx.query_row(sql, [claim.call.0], |row| row.get(0))?)
+}
+
 /// Writes a stage's result down and makes due what follows from it.
 fn done(
     tx: &Transaction<'_>,
@@ -275,7 +290,10 @@ fn done(
     match output {
         Output::Transcript { transcript, spent } => {
             super::transcripts::write(tx, call, transcript, now)?;
-            super::garbage::throw_away(tx, spent, "transcribed", now)?;
+            // A held call keeps everything.
+            if !super::holds::is_held(tx, call)? {
+                super::garbage::throw_away(tx, spent, "transcribed", now)?;
+            }
         }
         Output::Split(split) => {
             super::split::apply(tx, call, split, now)?;
@@ -320,7 +338,7 @@ fn has_grown(tx: &Transaction<'_>, claim: &Claim) -> Result<bool, StoreError> {
         Stage::Transcript | Stage::Split => Ok(tracks_of(tx, call)? != claim.tracks),
         Stage::Fetch => since(
             "select exists (select 1 from cloud_recordings where call_id = ?1 \
-             and status = 'completed' and path is null and updated_at_ms > ?2)",
+             and status = 'completed' and path is null and purged_at_ms is null and updated_at_ms > ?2)",
         ),
         Stage::Archive => since(
             "select exists (select 1 from stages where call_id = ?1 and status = 'completed' \

@@ -7,7 +7,7 @@ use crate::domain::{CallSid, EndedBy, Outcome, Party, UnixMillis};
 
 /// A stretch of a call that a statement rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Stretch {
     /// From here on the call's timeline.
     pub start_ms: u64,
     /// To here.
@@ -22,7 +22,7 @@ pub struct Statement {
     /// The words.
     pub text: String,
     /// Where it was said.
-    pub places: Vec<Place>,
+    pub places: Vec<Stretch>,
 }
 
 /// Something that somebody said would be done.
@@ -37,7 +37,7 @@ pub struct ActionItem {
     /// When, in the words it was said in.
     pub due: Option<String>,
     /// Where it was said.
-    pub places: Vec<Place>,
+    pub places: Vec<Stretch>,
     /// When somebody marked it as done; none while it is open.
     pub done_at: Option<UnixMillis>,
 }
@@ -154,11 +154,21 @@ pub(super) fn words_changed(
     Ok(())
 }
 
-/// Says whether the summary that stands was made from other words than stand now.
+/// Takes what was made from the words, and quotes them, along with the words.
+pub(super) fn go_with_the_words(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
+    for quoting in ["summaries", "action_items", "corrections"] {
+        tx.execute(&format!("delete from {quoting} where call_id = ?1"), [call.0])?;
+    }
+    Ok(())
+}
+
+/// Says whether the summary that stands was made from other words than stand now. Where the words
+/// were let go there is none to be made.
 pub(super) fn is_stale(tx: &Transaction<'_>, call: CallId) -> Result<bool, StoreError> {
     Ok(tx.query_row(
         "select not exists (select 1 from summaries where call_id = ?1 and words_at_ms is \
-           (select coalesce(changed_at_ms, created_at_ms) from transcripts where call_id = ?1))",
+           (select coalesce(changed_at_ms, created_at_ms) from transcripts where call_id = ?1)) \
+         and not exists (select 1 from calls where id = ?1 and words_purged_at_ms is not null)",
         [call.0],
         |row| row.get(0),
     )?)
@@ -290,20 +300,20 @@ pub(super) fn action(row: &Row<'_>) -> Result<ActionItem, StoreError> {
 /// Places as they lie in a column: `[[420,3100]]`.
 type Stretches = Vec<(u64, u64)>;
 
-fn stretches(places: &[Place]) -> Stretches {
+fn stretches(places: &[Stretch]) -> Stretches {
     places.iter().map(|place| (place.start_ms, place.end_ms)).collect()
 }
 
-fn from_stretches(stretches: Stretches) -> Vec<Place> {
-    stretches.into_iter().map(|(start_ms, end_ms)| Place { start_ms, end_ms }).collect()
+fn from_stretches(stretches: Stretches) -> Vec<Stretch> {
+    stretches.into_iter().map(|(start_ms, end_ms)| Stretch { start_ms, end_ms }).collect()
 }
 
-fn places_json(places: &[Place]) -> String {
+fn places_json(places: &[Stretch]) -> String {
     // Whole numbers always become JSON.
     serde_json::to_string(&stretches(places)).unwrap_or_default()
 }
 
-fn places(json: &str) -> Result<Vec<Place>, StoreError> {
+fn places(json: &str) -> Result<Vec<Stretch>, StoreError> {
     from_json::<Stretches>("places", json).map(from_stretches)
 }
 

@@ -10,6 +10,7 @@ mod clock;
 mod cloud;
 mod growing;
 mod heard;
+mod keeping;
 mod kept;
 mod notes;
 mod own;
@@ -125,13 +126,13 @@ fn transcript() -> TranscriptRow {
 
 struct Ledger {
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn ledger() -> Ledger {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
-    Ledger { store, _folder: folder }
+    Ledger { store, folder }
 }
 
 impl Ledger {
@@ -305,7 +306,7 @@ async fn settling_writes_the_result_and_the_status_together() {
     let garbage = ledger.store.garbage().await.unwrap();
     assert_eq!(garbage.len(), 1, "the row of a file goes before the file does");
     assert_eq!(ledger.store.call(&sid(1)).await.unwrap().unwrap().tracks.len(), 3);
-    ledger.store.forget_garbage(garbage[0].clone()).await.unwrap();
+    ledger.store.forget_garbage(garbage[0].clone(), at(80_000)).await.unwrap();
     assert!(ledger.store.garbage().await.unwrap().is_empty());
 }
 

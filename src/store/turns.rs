@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::pauses::GOES_ON;
 use super::{Claim, Store, StoreError, chain, read};
 use crate::domain::{CallSid, Stage, UnixMillis};
 
@@ -24,7 +25,7 @@ impl Store {
                 .query_row(
                     &format!(
                         "select call_sid from stages join calls on calls.id = call_id \
-                         where stage = ?1 and {IS_DUE} \
+                         where stage = ?1 and erasing is null and {IS_DUE} and {GOES_ON} \
                          and call_sid in (select value from json_each(?3)) \
                          order by coalesce(started_at_ms, created_at_ms) desc, call_id desc limit 1"
                     ),

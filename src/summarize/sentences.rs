@@ -4,7 +4,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::tokens::tokens;
 use crate::domain::Party;
-use crate::store::{Place, SegmentRow};
+use crate::store::{SegmentRow, Stretch};
 
 /// A pause of a party's that ends a sentence, whatever the model wrote: longer than a breath.
 const PAUSE_MS: u64 = 1_500;
@@ -24,7 +24,7 @@ pub(super) struct Sentence {
     /// Word for word.
     pub(super) text: String,
     /// Where on the call's timeline.
-    pub(super) place: Place,
+    pub(super) place: Stretch,
     /// Whether the model was unsure of it.
     pub(super) doubtful: bool,
 }
@@ -134,14 +134,14 @@ impl Run {
     }
 
     /// Where a stretch of the text is spoken: by its words, else by its segments.
-    fn place(&self, start: usize, end: usize, touched: &[&SegmentRow]) -> Place {
+    fn place(&self, start: usize, end: usize, touched: &[&SegmentRow]) -> Stretch {
         let words = || self.moments.iter().filter(|(at, ..)| (start..end).contains(at));
         let from = touched.first().map_or(0, |segment| segment.start_ms);
         let to = touched.last().map_or(from, |segment| segment.end_ms);
         let all_known = touched.iter().all(|segment| !segment.words.is_empty());
         let start_ms = words().next().filter(|_| all_known).map_or(from, |(_, start, _)| *start);
         let end_ms = words().next_back().filter(|_| all_known).map_or(to, |(.., end)| *end);
-        Place { start_ms, end_ms: end_ms.max(start_ms) }
+        Stretch { start_ms, end_ms: end_ms.max(start_ms) }
     }
 }
 

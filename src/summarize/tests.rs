@@ -276,7 +276,7 @@ async fn a_service_call_is_summed_up_in_its_own_words() {
         ]
     );
     let serial = row.statements.iter().find(|s| s.text.contains("7315")).unwrap();
-    assert_eq!(serial.places, [Place { start_ms: 40_896, end_ms: 44_702 }]);
+    assert_eq!(serial.places, [Stretch { start_ms: 40_896, end_ms: 44_702 }]);
 }
 
 #[tokio::test]

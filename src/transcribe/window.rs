@@ -12,9 +12,9 @@ pub(crate) const WINDOW_SAMPLES_MAX: usize = 26 * 16_000;
 /// Sound kept before and after speech, so that no word loses its edge: 150 ms.
 pub(crate) const PAD: u64 = RATE_HZ * 3 / 20;
 
-/// What of it is kept towards a neighbour in the window: 100 ms. Two utterances are then 0.2 s apart,
+/// What of it is kept towards a neighbour in the window: 75 ms. Two utterances are then 0.15 s apart,
 /// which the model hears as a pause.
-const PAD_INSIDE: u64 = RATE_HZ / 10;
+const PAD_INSIDE: u64 = RATE_HZ * 3 / 40;
 
 /// An utterance with its sound.
 #[derive(Debug, Clone)]
@@ -174,11 +174,11 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_are_a_fifth_of_a_second_apart_and_the_outermost_keep_their_pads() {
+    fn neighbours_are_150_ms_apart_and_the_outermost_keep_their_pads() {
         let window = window();
         let places: Vec<_> = window.pieces.iter().map(Piece::speech_in_window).collect();
         let apart = places.windows(2).map(|pair| pair[1].0 - pair[0].1);
-        assert_eq!(apart.collect::<Vec<_>>(), [3200, 3200]);
+        assert_eq!(apart.collect::<Vec<_>>(), [2400, 2400]);
         assert_eq!(places[0].0, usize::try_from(PAD).unwrap());
         assert_eq!(window.audio.len() - places[2].1, usize::try_from(PAD).unwrap());
     }

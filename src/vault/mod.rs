@@ -35,6 +35,8 @@ mod riff;
 mod salvage;
 mod seal;
 mod sound;
+mod space;
+mod texts;
 mod tick;
 
 #[cfg(test)]
@@ -61,6 +63,7 @@ pub use rewrite::{Rewrite, Rewritten};
 pub use salvage::{Day, Salvage};
 pub use seal::{SealFailed, SealedTrack};
 pub use sound::{Expect, Unsound};
+pub use space::{Mark, Space};
 pub use tick::{SLOW_TICK, SyncHealth};
 
 /// What a vault needs to know.
@@ -86,6 +89,8 @@ struct Inner {
     durable_day: Mutex<Option<PathBuf>>,
     /// Parts whose file the disk has refused to make durable.
     suspects: Mutex<HashSet<PathBuf>>,
+    /// How the room on the disk is.
+    mark: space::SharedMark,
     /// Ends when the last handle and the last open track are gone.
     ticker: tick::Ticker,
 }
@@ -112,8 +117,8 @@ impl Vault {
         let ticks = Arc::new(tick::Ticks::new(clock));
         let ticker = tick::Ticker::start(&ticks, sync_every)
             .map_err(|source| Error::disk("starting the sync thread for", &root, source))?;
-        let (durable_day, suspects) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { root, ticks, durable_day, suspects, ticker }) })
+        let (durable_day, suspects, mark) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { root, ticks, durable_day, suspects, mark, ticker }) })
     }
 
     /// Makes the folder of a call that started at `started`, durably. Asking again is harmless.
@@ -163,11 +168,16 @@ impl Vault {
         disk::sha256(file).map_err(|source| Error::disk("reading", &self.absolute(path), source))
     }
 
-    /// Removes a file for good; one that is not there is fine.
+    /// Removes a file for good, and its folder with the last one; one that is not there is fine.
     pub fn remove(&self, path: &RelPath) -> Result<(), Error> {
         let path = self.absolute(path);
         match std::fs::remove_file(&path) {
-            Ok(()) => disk::fsync_folder(path.parent().unwrap_or(Path::new("/"))),
+            Ok(()) => {
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                disk::fsync_folder(folder)?;
+                space::remove_if_empty(folder);
+                Ok(())
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Error::disk("removing", &path, error)),
         }
@@ -186,11 +196,9 @@ impl Vault {
         }
     }
 
-    /// Returns the room left on the disk for an ordinary user.
-    pub fn free_bytes(&self) -> Result<u64, Error> {
-        let state = rustix::fs::statvfs(&self.inner.root)
-            .map_err(|errno| Error::disk("measuring", &self.inner.root, errno.into()))?;
-        Ok(state.f_bavail.saturating_mul(state.f_frsize))
+    /// Says whether a file is there and holds so many bytes.
+    pub fn has(&self, path: &RelPath, size_bytes: u64) -> bool {
+        std::fs::metadata(self.absolute(path)).is_ok_and(|meta| meta.len() == size_bytes)
     }
 
     /// Finds out whether the disk still takes sound, by writing a small file durably and removing

@@ -34,7 +34,16 @@ impl Vault {
         }
         let file = Arc::new(TrackFile::new(file, path, folder.clone(), name));
         let id = self.inner.ticks.add(Arc::clone(&file));
-        Ok(OpenTrack { vault: self.clone(), id, file, torn: false, bytes: Vec::new() })
+        let mut track = OpenTrack {
+            vault: self.clone(),
+            id,
+            file,
+            torn: false,
+            aside: Aside::default(),
+            bytes: Vec::new(),
+        };
+        track.set_room_aside(WAV_HEADER_BYTES);
+        Ok(track)
     }
 }
 
@@ -67,8 +76,25 @@ pub struct OpenTrack {
     file: Arc<TrackFile>,
     /// A write failed in the middle: there may be bytes after the last sample.
     torn: bool,
+    aside: Aside,
     bytes: Vec<u8>,
 }
+
+/// What is set aside on the disk for a track that grows, so that one who fills the disk takes
+/// nothing from a call that is live.
+#[derive(Debug, Default)]
+struct Aside {
+    /// Up to which byte of the file.
+    to: u64,
+    /// No more is asked for before the file has grown to this.
+    again_at: u64,
+}
+
+/// For how long ahead room is set aside.
+const ASIDE_S: u64 = 60;
+
+/// When so little of that is left, more is.
+const ASIDE_LEAST_S: u64 = 30;
 
 impl OpenTrack {
     /// Appends samples. They survive the end of the process from here on, and a power cut from
@@ -82,6 +108,7 @@ impl OpenTrack {
         }
         let appended = self.file.appended.load(Ordering::Relaxed);
         let end = appended + 2 * samples.len() as u64;
+        self.set_room_aside(WAV_HEADER_BYTES + end);
         if end > WAV_DATA_BYTES_MAX {
             return Err(Error::TooLong { path: self.file.path.clone() });
         }
@@ -93,6 +120,20 @@ impl OpenTrack {
         }
         self.file.appended.store(end, Ordering::Release);
         Ok(())
+    }
+
+    /// Sees to it that there is room on the disk for what comes after `end`. Where there is none,
+    /// or a file system that sets none aside, the sound is written all the same.
+    fn set_room_aside(&mut self, end: u64) {
+        let second = 2 * u64::from(self.file.name.rate.get());
+        if end + ASIDE_LEAST_S * second <= self.aside.to || end < self.aside.again_at {
+            return;
+        }
+        let to = end + ASIDE_S * second;
+        self.aside.again_at = end + second;
+        if super::space::set_aside_room(&self.file.file, self.aside.to.max(end), to).is_ok() {
+            self.aside.to = to;
+        }
     }
 
     /// Returns how many samples were appended.
@@ -134,7 +175,8 @@ impl OpenTrack {
             return Err(Error::Faulted { path: track.path.clone(), fault });
         }
         let appended = track.appended.load(Ordering::Acquire);
-        if self.torn {
+        if self.torn || self.aside.to > WAV_HEADER_BYTES + appended {
+            // Takes off a torn end, and gives back what was set aside.
             track.file.set_len(WAV_HEADER_BYTES + appended).map_err(|e| track.refused(e))?;
         }
         track.file.sync_data().map_err(|e| track.refused(e))?;

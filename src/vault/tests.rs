@@ -235,21 +235,23 @@ fn a_probe_leaves_nothing_behind_and_notices_that_nothing_can_be_written() {
     let (root, vault) = new_vault();
     vault.probe_writable().unwrap();
     assert_eq!(std::fs::read_dir(root.path().join("recordings")).unwrap().count(), 0);
-    assert!(vault.free_bytes().unwrap() > 0);
+    let space = vault.space().unwrap();
+    assert!(space.free_bytes > 0 && space.free_bytes <= space.total_bytes);
     std::fs::remove_dir(root.path().join("recordings")).unwrap();
     assert!(matches!(vault.probe_writable(), Err(Error::Missing { .. })));
 }
 
-/// A file system of one megabyte, where the user may mount one.
+/// A small file system, where the user may mount one.
 struct SmallDisk {
     at: TempDir,
 }
 
 impl SmallDisk {
-    fn mount() -> Option<Self> {
+    fn mount(size: &str) -> Option<Self> {
         let at = tempfile::tempdir().unwrap();
+        let size = format!("size={size}");
         let mount = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "fieldtape-test"])
+            .args(["-t", "tmpfs", "-o", &size, "fieldtape-test"])
             .arg(at.path())
             .output();
         mount.is_ok_and(|mount| mount.status.success()).then_some(Self { at })
@@ -265,14 +267,15 @@ impl Drop for SmallDisk {
 
 #[test]
 fn a_full_disk_costs_nothing_that_was_appended_and_goes_on_once_there_is_room() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount("1m") else {
         println!("NOT MEASURED: only root may mount a small disk");
         return;
     };
     let vault = open_at(disk.at.path());
-    let mut track = vault.open_track(&new_folder(&vault), AGENT).unwrap();
+    // So full that nothing can be set aside for what comes.
     let hog = disk.at.path().join("hog");
     std::fs::write(&hog, vec![1; 400_000]).unwrap();
+    let mut track = vault.open_track(&new_folder(&vault), AGENT).unwrap();
     let samples = speech(400_000);
     let mut pieces = samples.chunks(3001).peekable();
     let refused = loop {
@@ -294,8 +297,32 @@ fn a_full_disk_costs_nothing_that_was_appended_and_goes_on_once_there_is_room() 
 }
 
 #[test]
+fn who_fills_the_disk_takes_nothing_from_what_is_live() {
+    let Some(disk) = SmallDisk::mount("2m") else {
+        println!("NOT MEASURED: only root may mount a small disk");
+        return;
+    };
+    let vault = open_at(disk.at.path());
+    let mut track = vault.open_track(&new_folder(&vault), AGENT).unwrap();
+    let hog = disk.at.path().join("hog");
+    assert!(std::fs::write(&hog, vec![1; 2_000_000]).is_err(), "it takes all that there is");
+    assert_eq!(vault.space().unwrap().free_bytes, 0);
+    // A minute at 8 kHz.
+    let samples = speech(480_000);
+    for piece in samples.chunks(400) {
+        track.append(piece).unwrap();
+    }
+    let sealed = track.seal().unwrap();
+    check_sealed(&vault, &sealed, &samples);
+    std::fs::remove_file(&hog).unwrap();
+    let meta = std::fs::metadata(vault.absolute(sealed.path())).unwrap();
+    let blocks = std::os::unix::fs::MetadataExt::blocks(&meta) * 512;
+    assert!(blocks < meta.len() + 8192, "{blocks}: what was set aside is given back");
+}
+
+#[test]
 fn a_track_cut_short_by_a_full_disk_seals_without_the_torn_piece() {
-    let Some(disk) = SmallDisk::mount() else {
+    let Some(disk) = SmallDisk::mount("1m") else {
         println!("NOT MEASURED: only root may mount a small disk");
         return;
     };

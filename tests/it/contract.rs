@@ -131,6 +131,8 @@ async fn every_request_is_as_twilio_describes_it() {
     prism.approves().await;
     assert_eq!(client.delete_recording(&recording).await, Ok(Deletion::Deleted));
     prism.approves().await;
+    assert_eq!(client.delete_call(&call).await, Ok(Deletion::Deleted));
+    prism.approves().await;
 
     client.account().await.unwrap();
     prism.approves().await;

@@ -81,6 +81,8 @@ async fn a_box_that_is_well_and_can_be_called_has_nothing_that_fails() {
         ("archive", "shows it back"),
         ("link", "reached"),
         ("work", "nothing has failed"),
+        ("queue", "goes on"),
+        ("retention", "what is to go goes"),
         ("backup", "nothing to save"),
     ] {
         is(&seen, name, "ok", part);
@@ -103,7 +105,10 @@ async fn a_box_that_is_well_and_can_be_called_has_nothing_that_fails() {
 
 #[tokio::test]
 async fn without_an_appliance_the_rest_is_looked_at_and_what_was_not_seen_is_told() {
-    let home = Home::new().with("consent.announcement", "");
+    let files = [("cert", "/nowhere/cert.pem"), ("key", "/nowhere/key.pem")];
+    let files: toml::Table =
+        files.into_iter().map(|(name, path)| (name.to_owned(), path.into())).collect();
+    let home = Home::new().with("consent.announcement", "").with("server.twilio_tls", files);
     let answer = home.run(&["doctor", "--json"]).await;
     assert_eq!(answer.code, Some(1), "{answer:?}");
     let seen = told(&answer);
@@ -113,6 +118,7 @@ async fn without_an_appliance_the_rest_is_looked_at_and_what_was_not_seen_is_tol
     is(&seen, "credentials", "warn", "anybody on this box can read twilio.auth_token");
     is(&seen, "twilio", "warn", "cannot be reached");
     is(&seen, "public_url", "fail", "a name for examples");
+    is(&seen, "twilio certificate", "fail", "/nowhere/cert.pem");
     for name in ["ledger", "sync", "link", "work"] {
         is(&seen, name, "unknown", "only a running fieldtape can tell");
     }

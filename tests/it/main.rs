@@ -23,6 +23,7 @@ mod encrypted;
 #[cfg(feature = "whisper")]
 mod find;
 mod house;
+mod keeping;
 #[cfg(feature = "whisper")]
 mod kept;
 #[cfg(feature = "whisper")]
@@ -39,6 +40,7 @@ mod recording;
 mod reload;
 mod setup;
 mod shutdown;
+mod small_disk;
 #[cfg(feature = "whisper")]
 mod speech;
 mod support;

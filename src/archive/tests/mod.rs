@@ -1,6 +1,7 @@
 //! The archive against a real S3 server on a socket, honest and not, and against ten thousand
 //! random histories.
 
+mod erasing;
 mod histories;
 mod house;
 mod model;

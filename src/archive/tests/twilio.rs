@@ -25,6 +25,8 @@ pub(super) struct Twilio {
 pub(super) struct Played {
     clock: Arc<ManualClock>,
     pub(super) recordings: Mutex<HashMap<String, &'static str>>,
+    /// Whether it has the record of the call.
+    call: Mutex<bool>,
     seen: Mutex<Vec<String>>,
     /// Does what it is asked and says that it is in trouble.
     pub(super) mumbles: Mutex<bool>,
@@ -33,7 +35,8 @@ pub(super) struct Played {
 impl Twilio {
     pub(super) async fn start(clock: Arc<ManualClock>) -> Self {
         let (recordings, seen, mumbles) = Default::default();
-        let shared = Arc::new(Played { clock, recordings, seen, mumbles });
+        let call = Mutex::new(true);
+        let shared = Arc::new(Played { clock, recordings, call, seen, mumbles });
         shared.recordings.lock().unwrap().insert(recording().to_string(), "completed");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -53,6 +56,10 @@ impl Twilio {
         self.shared.recordings.lock().unwrap().contains_key(recording().as_str())
     }
 
+    pub(super) fn has_call(&self) -> bool {
+        *self.shared.call.lock().unwrap()
+    }
+
     pub(super) fn deletions(&self) -> usize {
         let seen = self.shared.seen.lock().unwrap();
         seen.iter().filter(|method| *method == "DELETE").count()
@@ -64,9 +71,33 @@ fn rfc2822(at: UnixMillis) -> String {
     moment.to_zoned(jiff::tz::TimeZone::UTC).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
+/// Answers for the one call: its recordings, and its deletion.
+fn of_call(played: &Played, request: &Request, name: &str) -> Response {
+    if name == "Recordings" {
+        let there = played.recordings.lock().unwrap();
+        let recordings: Vec<_> = there
+            .iter()
+            .map(|(sid, status)| {
+                serde_json::json!({
+                    "sid": sid, "account_sid": ACCOUNT, "call_sid": call_sid().as_str(),
+                    "status": status,
+                })
+            })
+            .collect();
+        let page = serde_json::json!({ "recordings": recordings, "next_page_uri": null });
+        return (StatusCode::OK, page.to_string()).into_response();
+    }
+    let there = std::mem::replace(&mut *played.call.lock().unwrap(), false);
+    assert_eq!((request.method(), name), (&Method::DELETE, call_sid().as_str()));
+    if there { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }.into_response()
+}
+
 async fn answer(State(played): State<Arc<Played>>, request: Request) -> Response {
     played.seen.lock().unwrap().push(request.method().to_string());
     let name = request.uri().path().rsplit('/').next().unwrap().replace(".json", "");
+    if request.uri().path().contains("/Calls/") {
+        return of_call(&played, &request, &name);
+    }
     let status = played.recordings.lock().unwrap().get(&name).copied();
     let date = [(header::DATE, rfc2822(played.clock.now()))];
     let Some(status) = status else {

@@ -130,6 +130,14 @@ impl OngoingCall {
         loop {
             match self.tell_end(&tracks, trouble.as_deref(), (reason, &ended)).await {
                 Ok(()) => return,
+                Err(StoreError::Erased) => {
+                    tracing::error!(
+                        event = "recording.failed",
+                        "{} was erased before: what came of it now is left for fsck to tell of",
+                        self.call_sid
+                    );
+                    return;
+                }
                 Err(error) => {
                     tracing::error!(error = %error, "the ledger does not take the end of {}; its files are safe and it is told again", self.call_sid);
                 }

@@ -17,7 +17,7 @@ use super::outside;
 use crate::care;
 use crate::clock::{SharedClock, Synchronised, SystemClock};
 use crate::config::{AgentSource, Config, DEFAULT_FILE};
-use crate::daemon::speech_options;
+use crate::daemon::{certificate_checks, speech_options};
 use crate::health::{
     self, Account, Check, Configuration, Kept, Kernel, Pace, Secret, SpeechTried, Wanted,
 };
@@ -85,6 +85,17 @@ impl Patient {
 
     /// Looks at everything; the world outside is asked meanwhile and told last.
     pub(super) async fn examine(&self, tell: Tell<'_>) -> Result<(), Failure> {
+        let mut told = Vec::new();
+        self.look(&mut |check| {
+            told.push(check.name.clone());
+            tell(check)
+        })
+        .await?;
+        let mut rest = self.own_word().filter(|check| !told.contains(&check.name));
+        rest.try_for_each(tell)
+    }
+
+    async fn look(&self, tell: Tell<'_>) -> Result<(), Failure> {
         tell(health::configuration(&self.read))?;
         tell(self.daemon())?;
         let Some(config) = &self.config else {
@@ -108,6 +119,9 @@ impl Patient {
         for name in ["link", "work"] {
             tell(self.told(name))?;
         }
+        if self.running.is_err() {
+            certificate_checks(config, &self.clock).into_iter().try_for_each(&mut *tell)?;
+        }
         tell(self.backup(config).await)
     }
 
@@ -122,9 +136,15 @@ impl Patient {
         }
     }
 
-    /// What the running appliance says of itself.
+    /// Everything that the running appliance says of itself.
+    fn own_word(&self) -> impl Iterator<Item = Check> {
+        let checks = self.running.as_ref().ok().and_then(|health| health["checks"].as_array());
+        checks.into_iter().flatten().filter_map(check_from)
+    }
+
+    /// What the running appliance says of itself about this.
     fn told(&self, name: &str) -> Check {
-        let told = self.running.as_ref().ok().and_then(|health| check_of(health, name));
+        let told = self.own_word().find(|check| check.name == name);
         let silent = if INSIDE.contains(&name) && self.running.is_err() {
             "only a running fieldtape can tell"
         } else {
@@ -253,10 +273,9 @@ async fn ask(context: &Context, config: &Config) -> Result<Value, Absent> {
     asked.await.map_err(|failure| Absent { why: failure.text().to_owned(), is_closed: false })
 }
 
-fn check_of(health: &Value, name: &str) -> Option<Check> {
-    let check = health["checks"].as_array()?.iter().find(|check| check["name"] == name)?;
+fn check_from(check: &Value) -> Option<Check> {
     Some(Check {
-        name: name.to_owned(),
+        name: check["name"].as_str()?.to_owned(),
         state: check["state"].as_str()?.parse().ok()?,
         detail: check["detail"].as_str()?.to_owned(),
         fix: check["fix"].as_str().map(str::to_owned),

@@ -21,6 +21,8 @@ pub enum Endpoint {
     PlaceCall,
     /// One call.
     Call,
+    /// Deleting a call's record.
+    DeleteCall,
     /// The recordings of one call.
     CallRecordings,
     /// Recording a call from now on.

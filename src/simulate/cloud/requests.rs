@@ -63,6 +63,10 @@ pub(super) fn answer(shared: &Shared, target: &Target, visit: &Visit) -> Answer 
         }
         Target::StartRecording(sid) => start(shared, sid, &visit.form),
         Target::DeleteRecording(sid) => delete(shared, sid),
+        Target::DeleteCall(sid) => {
+            shared.world().delete_call(sid)?;
+            Ok((204, Value::Null))
+        }
         Target::Media(_) | Target::Unknown => Err(Refusal::NOT_FOUND),
     }
 }

@@ -15,6 +15,7 @@ pub(super) enum Target {
     Calls,
     PlaceCall,
     Call(CallSid),
+    DeleteCall(CallSid),
     CallRecordings(CallSid),
     StartRecording(CallSid),
     Recordings,
@@ -47,6 +48,7 @@ impl Target {
             ("GET", ["Calls"], true) => Self::Calls,
             ("POST", ["Calls"], true) => Self::PlaceCall,
             ("GET", ["Calls", sid], true) => Self::Call(sid.parse().ok()?),
+            ("DELETE", ["Calls", sid], true) => Self::DeleteCall(sid.parse().ok()?),
             ("GET", ["Calls", sid, "Recordings"], true) => Self::CallRecordings(sid.parse().ok()?),
             ("POST", ["Calls", sid, "Recordings"], true) => Self::StartRecording(sid.parse().ok()?),
             ("GET", ["Recordings"], true) => Self::Recordings,
@@ -66,6 +68,7 @@ impl Target {
             Self::Calls => Endpoint::Calls,
             Self::PlaceCall => Endpoint::PlaceCall,
             Self::Call(_) => Endpoint::Call,
+            Self::DeleteCall(_) => Endpoint::DeleteCall,
             Self::CallRecordings(_) => Endpoint::CallRecordings,
             Self::StartRecording(_) => Endpoint::StartRecording,
             Self::Recordings => Endpoint::Recordings,
@@ -118,5 +121,6 @@ mod tests {
         let one = format!("{base}/Recordings/{recording}.json");
         assert_eq!(of(Method::DELETE, one.clone()), Endpoint::DeleteRecording);
         assert_eq!(of(Method::PUT, one), Endpoint::Unknown);
+        assert_eq!(of(Method::DELETE, format!("{base}/Calls/{call}.json")), Endpoint::DeleteCall);
     }
 }

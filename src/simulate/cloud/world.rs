@@ -196,6 +196,18 @@ impl World {
         ended
     }
 
+    /// Deletes a call's record; one that is in progress stays.
+    pub(super) fn delete_call(&mut self, sid: &CallSid) -> Result<(), Refusal> {
+        match self.call(sid) {
+            None => Err(Refusal::NOT_FOUND),
+            Some(call) if call.ended.is_none() => Err(Refusal::STILL_RECORDING),
+            Some(_) => {
+                self.calls.retain(|call| call.sid != *sid);
+                Ok(())
+            }
+        }
+    }
+
     /// Deletes a recording, as far as Twilio does.
     pub(super) fn delete(&mut self, sid: &RecordingSid) -> Result<(), Refusal> {
         match self.recording_mut(sid) {

@@ -9,7 +9,7 @@ mod query;
 mod tokens;
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 
 use self::locate::{Spoken, locate};
 use super::{CallId, Cursor, Store, StoreError, contacts, notes, read};
@@ -20,6 +20,13 @@ pub use query::{SearchQuery, TERMS_MAX};
 
 /// Places shown of one call, at most; how many more there are is told.
 const PLACES_SHOWN: usize = 3;
+
+/// Whether something was deleted whose words still stand in the index.
+const FORGETS: &str = "search_forgets";
+
+/// Pages of the index written anew in one change to the ledger: it is held up for tens of
+/// milliseconds.
+const PAGES_AT_ONCE: i64 = 64;
 
 /// Where the index has not come to yet.
 const INDEXED_DOWN_TO: &str = "search_indexed_down_to";
@@ -87,9 +94,20 @@ impl Store {
         self.read(move |db| search(db, &query, after, limit)).await
     }
 
+    /// Takes the words of deleted calls out of the index's own pages, a piece of it at a time; says
+    /// whether there is more to do.
+    pub async fn forget_some(&self) -> Result<bool, StoreError> {
+        let sql = "select exists (select 1 from meta where key = ?1)";
+        let wanted = self.read(move |db| Ok(db.query_row(sql, [FORGETS], |row| row.get(0))?));
+        if wanted.await? { self.write(forget).await } else { Ok(false) }
+    }
+
     /// Puts calls into the index that were over before there was one, at most `limit`. Says how
     /// many are left.
     pub async fn index_some(&self, limit: u32) -> Result<u64, StoreError> {
+        if self.read(unindexed).await? == 0 {
+            return Ok(0);
+        }
         self.write(move |tx| {
             let mark = indexed_down_to(tx)?;
             tx.execute(
@@ -108,6 +126,21 @@ impl Store {
         })
         .await
     }
+}
+
+/// Puts a piece of the index together anew, without what was deleted from it; says whether there is
+/// more to do.
+fn forget(tx: &Transaction<'_>) -> Result<bool, StoreError> {
+    let before = tx.total_changes();
+    // Below zero: all of it becomes one piece, even where little was deleted.
+    let merge = "insert into call_search (call_search, rank) values ('merge', ?1)";
+    tx.execute(merge, [-PAGES_AT_ONCE])?;
+    // By this SQLite tells that it found nothing to do: the statement itself is one change.
+    let more = tx.total_changes().saturating_sub(before) >= 2;
+    if !more {
+        tx.execute("delete from meta where key = ?1", [FORGETS])?;
+    }
+    Ok(more)
 }
 
 fn indexed_down_to(db: &Connection) -> Result<i64, StoreError> {

@@ -31,6 +31,14 @@ impl Ledger {
         self.store.settle(claim, done, at(99_000)).await.unwrap();
     }
 
+    /// Says whether these letters stand in the ledger's file, once every change is in it.
+    fn file_has(&self, letters: &str) -> bool {
+        let path = self.folder.path().join("fieldtape.db");
+        connection::close(connection::open_writer(&path).unwrap());
+        let bytes = std::fs::read(path).unwrap();
+        bytes.windows(letters.len()).any(|window| window == letters.as_bytes())
+    }
+
     async fn find(&self, typed: &str) -> HitPage {
         let query = SearchQuery::parse(typed, &TimeZone::UTC);
         self.store.search(query, None, 20).await.unwrap()
@@ -100,6 +108,22 @@ async fn what_is_found_follows_the_ledger() {
         move |tx: &Transaction<'_>| Ok(tx.execute("delete from calls where id = ?1", [id.0])?);
     ledger.store.write(gone).await.unwrap();
     assert_eq!(ledger.found("5550100").await.0, []);
+}
+
+#[tokio::test]
+async fn a_word_of_a_deleted_call_stands_nowhere_in_the_ledger_s_file() {
+    let ledger = ledger();
+    let id = ledger.said(1, &[(Technician, 400, "The xylophonist is swollen.")]).await;
+    ledger.said(2, &[(Technician, 400, "The capacitor is swollen.")]).await;
+    assert!(ledger.file_has("ylophonist"));
+    let gone =
+        move |tx: &Transaction<'_>| Ok(tx.execute("delete from calls where id = ?1", [id.0])?);
+    ledger.store.write(gone).await.unwrap();
+    assert!(ledger.file_has("ylophonist"), "else this test says nothing");
+    while ledger.store.forget_some().await.unwrap() {}
+    assert!(!ledger.file_has("ylophonist"));
+    assert_eq!(ledger.found("swollen").await.0, [sid(2)]);
+    assert!(!ledger.store.forget_some().await.unwrap(), "and that was that");
 }
 
 #[tokio::test]

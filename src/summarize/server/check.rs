@@ -2,7 +2,7 @@
 
 use super::prompt::{Claim, ClaimedAction, STATEMENT_CHARS_MAX};
 use crate::domain::Party;
-use crate::store::{ActionItem, Place, SegmentRow};
+use crate::store::{ActionItem, SegmentRow, Stretch};
 use crate::summarize::actions::who;
 use crate::summarize::borne_out::{Grounds, is_borne_out};
 use crate::summarize::dates::dates;
@@ -105,8 +105,8 @@ impl Checker<'_> {
     }
 
     /// Where segments lie; those that follow one another as one.
-    pub(super) fn places(&self, segments: &[usize]) -> Vec<Place> {
-        let mut places: Vec<Place> = Vec::new();
+    pub(super) fn places(&self, segments: &[usize]) -> Vec<Stretch> {
+        let mut places: Vec<Stretch> = Vec::new();
         let mut last = None;
         for at in segments {
             let Some(segment) = self.segments.get(*at) else { continue };
@@ -114,7 +114,7 @@ impl Checker<'_> {
                 Some(place) if last == at.checked_sub(1) => {
                     place.end_ms = place.end_ms.max(segment.end_ms);
                 }
-                _ => places.push(Place { start_ms: segment.start_ms, end_ms: segment.end_ms }),
+                _ => places.push(Stretch { start_ms: segment.start_ms, end_ms: segment.end_ms }),
             }
             last = Some(*at);
         }

@@ -68,7 +68,7 @@ async fn a_server_is_asked_for_json_and_told_whole_with_its_lines() {
     assert_eq!((row.outcome, row.left_out), (Outcome::Talked, 0), "{row:#?}");
     assert!((row.covers - 1.0).abs() < f64::EPSILON);
     assert_eq!(row.statements.len(), 4, "{row:#?}");
-    assert_eq!(row.statements[1].places, [Place { start_ms: 10_752, end_ms: 19_872 }]);
+    assert_eq!(row.statements[1].places, [Stretch { start_ms: 10_752, end_ms: 19_872 }]);
     assert_eq!(row.text.lines().count(), 4);
     let actions: Vec<_> =
         row.actions.iter().map(|a| (a.who.as_slice(), a.due.as_deref())).collect();

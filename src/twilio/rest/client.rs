@@ -180,6 +180,17 @@ impl Client {
         }
     }
 
+    /// Deletes the record of a call that is over, for good. Asking twice is asking once.
+    pub async fn delete_call(&self, sid: &CallSid) -> Result<Deletion, RestError> {
+        let target = Target::call(&self.line.account, sid);
+        match line::read(self.line.send(Ask::delete(target)).await?).await {
+            Ok(Answer { status: 204, .. }) => Ok(Deletion::Deleted),
+            Ok(_) => Err(RestError::garbled("a deletion answered with something")),
+            Err(RestError::NotFound) => Ok(Deletion::WasNotThere),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Asks for a recording's sound, perhaps not from its start. The answer may be the whole
     /// file all the same: see [`Media::extent`].
     pub async fn media(

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::gate::{Signed, Turned, check_account};
 use super::{Answering, CloudCopy, DoorState, Gatekeeper, LEDGER_PATIENCE};
+use crate::capture::Refused;
 use crate::domain::{CallSid, Origin, last_four};
 use crate::store::NewCall;
 use crate::twilio::twiml::{
@@ -85,11 +86,14 @@ async fn announce(state: &DoorState, request: &VoiceRequest) -> Option<String> {
         tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is answered and recorded at Twilio only: the data folder cannot be used");
         return None;
     };
-    let room = inside.recorder.has_room();
-    if !room {
-        tracing::error!(call.sid = %sid, event = "call.degraded", "{sid} is recorded at Twilio only: server.max_calls calls are live");
+    let refused = inside.recorder.refuses();
+    // Where Twilio keeps no copy either, what is left of the disk is better used than nothing.
+    let copied = state.settings.borrow().answering.cloud_copy != CloudCopy::Off;
+    let refused = refused.filter(|refused| *refused != Refused::NoRoom || copied);
+    if let Some(refused) = refused {
+        tracing::error!(call.sid = %sid, event = "call.degraded", error = %refused, "{sid} is recorded at Twilio only: {refused}");
     }
-    let token = room.then(new_token).flatten();
+    let token = if refused.is_none() { new_token() } else { None };
     let call = new_call(state, request, token.is_some());
     let hash = token.as_deref().map(token_hash);
     let written = tokio::time::timeout(LEDGER_PATIENCE, inside.store.announce_call(call, hash));

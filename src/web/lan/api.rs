@@ -67,6 +67,10 @@ async fn why_no_transcript(lan: &LanState, sid: &CallSid) -> Result<Problem, Pro
     let Some(detail) = lan.store.call(sid).await? else {
         return Ok(no_such_call());
     };
+    if detail.call.words_purged_at.is_some() {
+        let detail = "the transcript went from this box by the rules of retention";
+        return Ok(Problem::not_found(detail));
+    }
     let status = detail.call.transcript_status;
     Ok(Problem::not_yet(match detail.call.last_error {
         Some(error) => format!("the transcript is {status}: {error}"),

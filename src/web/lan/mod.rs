@@ -11,9 +11,11 @@ mod account;
 mod api;
 mod assets;
 mod degraded;
+mod erasing;
 mod find;
 mod frame;
 mod gate;
+mod keeping;
 mod live;
 mod login;
 mod notes;
@@ -23,6 +25,7 @@ mod problem;
 mod query;
 mod routes;
 mod sound;
+mod storage;
 mod undone;
 mod wire;
 
@@ -43,6 +46,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 pub(in crate::web) use self::degraded::degraded_api_router;
 pub use self::degraded::degraded_router;
 pub use self::gate::Gate;
+pub use self::storage::Prices;
 
 use self::problem::Problem;
 use self::routes::Routes;
@@ -52,6 +56,7 @@ use crate::domain::{CallSid, Role};
 use crate::health::Health;
 use crate::microphone;
 use crate::pipeline::{Due, Link};
+use crate::retention::Keeper;
 use crate::store::{AuditEntry, Store};
 use crate::transcribe::{LiveBoard, Schedule};
 
@@ -85,6 +90,12 @@ pub struct LanState {
     pub due: Due,
     /// The link to the outside, where something needs it.
     pub link: Option<Link>,
+    /// Who decides what goes.
+    pub keeper: Keeper,
+    /// What Twilio's copies cost, as far as that was said.
+    pub prices: Prices,
+    /// Whether there is an archive.
+    pub has_archive: bool,
     /// How the appliance is.
     pub health: watch::Receiver<Health>,
     /// The box's own microphone, if the agent is heard by it.
@@ -146,6 +157,7 @@ fn api_routes() -> Routes {
     Routes::default()
         .seen("/api/v1/calls", api::calls)
         .seen("/api/v1/calls/{call_sid}", api::call)
+        .removed_by(Admin, "/api/v1/calls/{call_sid}", erasing::call)
         .seen("/api/v1/calls/{call_sid}/transcript", api::transcript)
         .seen("/api/v1/calls/{call_sid}/audio/{name}", sound::audio)
         .seen("/api/v1/calls/{call_sid}/recordings/{name}", sound::recording)
@@ -165,11 +177,20 @@ fn api_routes() -> Routes {
             // An address book is larger than what else is sent here.
             notes::import_contacts.layer(DefaultBodyLimit::max(CONTACTS_BYTES_MAX)),
         )
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/hold", keeping::hold)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/release", keeping::release)
         .seen("/api/v1/health", api::health)
         .seen("/api/v1/microphone", api::microphone)
         .seen("/api/v1/queue", api::queue)
         .changed_by(Operator, "/api/v1/queue/run", api::run_queue)
         .changed_by(Operator, "/api/v1/queue/retry", api::retry_all)
+        .changed_by(Operator, "/api/v1/queue/pause", keeping::pause)
+        .changed_by(Operator, "/api/v1/queue/resume", keeping::resume)
+        .seen("/api/v1/storage", storage::storage)
+        .changed_by(Admin, "/api/v1/purge", storage::purge)
+        .seen_by(Admin, "/api/v1/erasures", erasing::list)
+        .changed_by(Admin, "/api/v1/erasures", erasing::number)
+        .seen_by(Admin, "/api/v1/erasures/{id}", erasing::certificate)
         .seen_by(Admin, "/api/v1/users", people::users)
         .changed_by(Admin, "/api/v1/users", people::add_user)
         .changed_by(Admin, "/api/v1/users/first", people::first_code)
@@ -188,6 +209,8 @@ fn page_routes() -> Routes {
         .seen("/calls/{call_sid}", pages::call)
         .changed_by(Operator, "/calls/{call_sid}/retry", pages::retry)
         .changed_by(Operator, "/calls/{call_sid}/swap", pages::swap)
+        .changed_by(Operator, "/calls/{call_sid}/hold", keeping::hold_on_page)
+        .changed_by(Operator, "/calls/{call_sid}/release", keeping::release_on_page)
         .seen("/health", pages::health)
         .changed_by(Operator, "/calls/{call_sid}/actions/{id}", pages::action)
         .changed_by(Operator, "/calls/{call_sid}/notes", pages::note)
@@ -196,6 +219,9 @@ fn page_routes() -> Routes {
         .seen("/queue", pages::queue)
         .changed_by(Operator, "/queue/run", pages::run_queue)
         .changed_by(Operator, "/queue/retry", pages::retry_all)
+        .changed_by(Operator, "/queue/pause", keeping::pause_on_page)
+        .changed_by(Operator, "/queue/resume", keeping::resume_on_page)
+        .seen("/storage", pages::storage)
         .seen("/account", account::page)
         .changed_by(Viewer, "/account/password", account::set_password)
         .changed_by(Viewer, "/logout", login::log_out)

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::LanState;
 use super::problem::Problem;
 use crate::domain::{Stage, UnixMillis};
-use crate::store::{Backlog, Outage, Pace, QueueItem};
+use crate::store::{Backlog, Outage, Pace, Pause, PendingErasure, QueueItem};
+use crate::vault::Mark;
 
 /// Items told at most: three days without network at a busy office leave fewer calls. What is
 /// left off is still counted.
@@ -14,8 +15,15 @@ pub(super) const ITEMS_MAX: u32 = 1000;
 /// Outages told at most, newest first.
 const OUTAGES_MAX: u32 = 50;
 
+/// Erasures told at most.
+const ERASURES_MAX: u32 = 50;
+
 /// How far back one looks for how quickly work gets done.
 const PACE_WINDOW: Duration = Duration::from_hours(1);
+
+/// What holds work back while there is no room.
+const NO_ROOM: &str = "the disk has no room: what is left is for live calls";
+const KEPT_AT_TWILIO: &str = "the disk has no room: Twilio's copies stay";
 
 /// How long it is told what was caught up after an outage.
 const NEWS_FOR: Duration = Duration::from_hours(24);
@@ -65,10 +73,16 @@ pub(super) struct Undone {
     pub(super) stages: Vec<StageWork>,
     /// Why transcripts are held back, if they are.
     pub(super) held: Option<String>,
+    /// How the room on the disk is.
+    pub(super) mark: Mark,
     /// The oldest of it.
     pub(super) items: Vec<QueueItem>,
     pub(super) reach: Reach,
     pub(super) outages: Vec<Outage>,
+    /// What a person has paused.
+    pub(super) pauses: Vec<Pause>,
+    /// What a person has had erased and is not gone everywhere.
+    pub(super) erasures: Vec<PendingErasure>,
 }
 
 impl Undone {
@@ -76,9 +90,11 @@ impl Undone {
     pub(super) async fn gather(lan: &LanState) -> Result<Self, Problem> {
         let now = lan.clock.now();
         let reach = Reach::look(lan).await?;
+        let pauses = lan.store.pauses().await?;
         let pace = lan.store.pace(now.minus(PACE_WINDOW)).await?;
         let stages = lan.store.backlog().await?.into_iter().map(|backlog| {
-            let stalled = reach.is_down() && backlog.stage.needs_network();
+            let stalled = (reach.is_down() && backlog.stage.needs_network())
+                || pause_of(&pauses, backlog.stage).is_some();
             let pace = pace.iter().find(|pace| pace.stage == backlog.stage && !stalled);
             StageWork { drain: drain(&backlog, pace, now), backlog }
         });
@@ -87,12 +103,24 @@ impl Undone {
         let items = lan.store.queue(ITEMS_MAX).await?;
         let outages = lan.store.outages(OUTAGES_MAX).await?;
         let held = lan.schedule.held();
-        Ok(Self { now, stages, held, items, reach, outages })
+        let mark = lan.keeper.seen().mark;
+        let erasures = lan.store.erasures_pending(ERASURES_MAX).await?;
+        Ok(Self { now, stages, held, mark, items, reach, outages, pauses, erasures })
     }
 
     /// Returns why a stage is held back, if it is.
     pub(super) fn held(&self, stage: Stage) -> Option<&str> {
-        self.held.as_deref().filter(|_| stage == Stage::Transcript)
+        let room = match stage {
+            Stage::Fetch | Stage::Split => (self.mark == Mark::Spent).then_some(NO_ROOM),
+            Stage::Delete => (self.mark >= Mark::Black).then_some(KEPT_AT_TWILIO),
+            Stage::Transcript | Stage::Summary | Stage::Archive => None,
+        };
+        room.or_else(|| self.held.as_deref().filter(|_| stage == Stage::Transcript))
+    }
+
+    /// Returns the pause that keeps a stage from going on, if there is one.
+    pub(super) fn pause(&self, stage: Stage) -> Option<&Pause> {
+        pause_of(&self.pauses, stage)
     }
 
     /// Returns how many items there are beyond those told.
@@ -104,6 +132,10 @@ impl Undone {
         let all: u64 = self.stages.iter().map(count).sum();
         all.saturating_sub(self.items.len() as u64)
     }
+}
+
+fn pause_of(pauses: &[Pause], stage: Stage) -> Option<&Pause> {
+    pauses.iter().find(|pause| pause.stage.is_none_or(|paused| paused == stage))
 }
 
 /// Estimates how long what is undone takes: as long for each as for those done lately.
@@ -149,7 +181,15 @@ mod tests {
     use super::*;
 
     fn backlog(pending: u64, processing: u64) -> Backlog {
-        Backlog { stage: Stage::Fetch, pending, processing, failed: 3, oldest: None }
+        Backlog {
+            stage: Stage::Fetch,
+            pending,
+            processing,
+            failed: 3,
+            oldest: None,
+            next_attempt_at: None,
+            waiting_for: None,
+        }
     }
 
     fn pace(completed: u64, first_at: i64) -> Pace {

@@ -14,6 +14,8 @@ pub(super) enum Banner {
     Away { since: Moment, waiting: String },
     /// It can be again, and this was caught up.
     CaughtUp { text: String },
+    /// A person has paused something.
+    Paused { since: Moment },
 }
 
 impl Banner {
@@ -26,6 +28,9 @@ impl Banner {
         if let Reach::Down { since, .. } = reach {
             let waiting = undone::waiting_for_network(backlog);
             return Ok(Self::Away { since: Moment::new(*since), waiting: waits(waiting) });
+        }
+        if let Some(pause) = lan.store.pauses().await?.first() {
+            return Ok(Self::Paused { since: Moment::new(pause.since) });
         }
         let last = undone::caught_up(lan).await?;
         Ok(last.map_or(Self::Nothing, |outage| Self::CaughtUp { text: caught_up(&outage) }))

@@ -35,6 +35,8 @@ pub(super) struct CallPage {
     badges: Vec<Badge>,
     stages: Vec<StageItem>,
     remarks: Vec<String>,
+    hold: bool,
+    hold_note: Option<String>,
     voices: Vec<Voice>,
     /// Changes when what the voices' addresses give does.
     sound_state: String,
@@ -100,6 +102,8 @@ impl CallPage {
             badges: list::badges(call),
             stages: stages(detail, held),
             remarks: remarks(detail).into_iter().chain(losses).collect(),
+            hold: call.hold,
+            hold_note: call.hold_note.clone(),
             voices: voices(detail),
             sound_state: format!("{}-{}", u8::from(call.parties_swapped), detail.fills.len()),
             copies: copies(detail),
@@ -200,6 +204,15 @@ fn remarks(detail: &CallDetail) -> Vec<String> {
     if detail.call.parties_swapped {
         remarks.push("Agent and technician were swapped by hand.".to_owned());
     }
+    if detail.call.sound_purged_at.is_some() {
+        remarks.push(
+            "The sound of this call is no longer here: it went by the rules of retention."
+                .to_owned(),
+        );
+    }
+    if detail.call.words_purged_at.is_some() {
+        remarks.push("The transcript went by the rules of retention.".to_owned());
+    }
     if !detail.call.clock_synced {
         remarks
             .push("The clock was not set when this call began; its time may be wrong.".to_owned());
@@ -230,6 +243,9 @@ fn why_silent(detail: &CallDetail) -> &'static str {
         }
         RecordingStatus::Pending => "Nothing was said, so there is nothing to play.",
         RecordingStatus::Recording => "The recording has not come from Twilio yet.",
+        RecordingStatus::Completed if detail.call.sound_purged_at.is_some() => {
+            "The sound is no longer here: it went by the rules of retention."
+        }
         RecordingStatus::Completed => "The recording holds no sound.",
         RecordingStatus::Failed => "There is no recording: see below what went wrong.",
     }

@@ -21,6 +21,7 @@ pub(super) fn copies(detail: &CallDetail) -> Vec<CopyItem> {
     let item = |row: &CloudRecordingRow| CopyItem {
         text: match &row.path {
             Some(_) => here(row),
+            None if row.purged_at.is_some() => purged(row).to_owned(),
             None => away(row, fetch, detail.call.is_live()),
         },
         deleted: row.twilio_deleted_at.map(Moment::new),
@@ -41,6 +42,15 @@ fn here(row: &CloudRecordingRow) -> String {
     let facts = if facts.is_empty() { String::new() } else { format!(": {}", facts.join(", ")) };
     let there = if row.twilio_deleted_at.is_none() { " Twilio has it too." } else { "" };
     format!("Here{facts}.{there}")
+}
+
+/// Says of one that went by the rules of retention where it still is, as far as is known here.
+fn purged(row: &CloudRecordingRow) -> &'static str {
+    if row.twilio_deleted_at.is_none() {
+        "No longer here: it made room by the rules of retention. Twilio has it."
+    } else {
+        "No longer here: it made room by the rules of retention."
+    }
 }
 
 fn away(row: &CloudRecordingRow, fetch: Option<&StageRow>, live: bool) -> String {
@@ -94,6 +104,7 @@ mod tests {
             origin_8k: None,
             split: false,
             twilio_deleted_at: None,
+            purged_at: None,
         }
     }
 

@@ -11,6 +11,7 @@ mod list;
 mod losses;
 mod queue;
 mod search;
+mod storage;
 mod summary;
 pub(super) mod words;
 
@@ -26,6 +27,7 @@ pub(super) use self::search::{open, search};
 use super::frame::Frame;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
+use super::storage::Storage;
 use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
 use super::{LanState, api, assets, notes};
@@ -172,6 +174,17 @@ pub(super) async fn queue(
     let banner = Banner::look(&lan, &undone.reach, &backlog).await?;
     let frame = Frame::new(&lan.health.borrow(), &actor);
     Ok(html(&headers, &queue::QueuePage::new(frame, banner, &undone)))
+}
+
+/// `GET /storage`
+pub(super) async fn storage(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
+    let gathered = Storage::gather(&lan).await?;
+    let frame = Frame::new(&lan.health.borrow(), &actor);
+    Ok(html(&headers, &storage::StoragePage::new(frame, &gathered, lan.keeper.policy())))
 }
 
 /// `GET /health`

@@ -6,7 +6,7 @@ use super::super::undone::{Reach, StageWork, Undone};
 use super::banner::Banner;
 use super::{Badge, Frame, Moment, words};
 use crate::domain::{StageStatus, UnixMillis, WaitingFor, lasting};
-use crate::store::{Backlog, Outage, QueueItem};
+use crate::store::{Backlog, Outage, Pause, PendingErasure, QueueItem};
 
 /// Failed items shown, and others: more than a person goes through one by one.
 const FAILED_SHOWN_MAX: usize = 200;
@@ -19,12 +19,25 @@ pub(super) struct QueuePage {
     frame: Frame,
     banner: Banner,
     reach: ReachLine,
+    /// What is paused; nothing when that is empty.
+    pauses: Vec<PauseLine>,
+    /// Whether everything is.
+    all_paused: bool,
     stages: Vec<StageLine>,
     failed: Vec<ItemLine>,
     waiting: Vec<ItemLine>,
     /// How many more there are than are shown.
     left_off: u64,
+    erasures: Vec<ErasureLine>,
     outages: Vec<OutageLine>,
+}
+
+/// An erasure of which something is pending.
+struct ErasureLine {
+    id: String,
+    asked: Moment,
+    text: String,
+    why: Option<String>,
 }
 
 /// Whether Twilio can be reached.
@@ -34,9 +47,19 @@ struct ReachLine {
     why: Option<String>,
 }
 
+/// A pause.
+struct PauseLine {
+    text: String,
+    since: Moment,
+}
+
 /// What is undone in one stage.
 struct StageLine {
     name: &'static str,
+    /// Its word, to pause or resume it by.
+    word: &'static str,
+    /// Whether it is paused by itself.
+    paused: bool,
     counts: String,
     failed: bool,
     oldest: Option<Moment>,
@@ -64,7 +87,7 @@ struct OutageLine {
 
 impl QueuePage {
     pub(super) fn new(frame: Frame, banner: Banner, undone: &Undone) -> Self {
-        let Undone { stages, items, reach, outages, now, .. } = undone;
+        let Undone { stages, items, reach, outages, now, pauses, erasures, .. } = undone;
         let all_items = undone.left_off() + items.len() as u64;
         let failed = |item: &&QueueItem| item.status == StageStatus::Failed;
         let (given_up, others): (Vec<_>, Vec<_>) = items.iter().partition(failed);
@@ -77,13 +100,13 @@ impl QueuePage {
             frame,
             banner,
             reach: ReachLine::new(reach),
-            stages: stages
-                .iter()
-                .map(|work| StageLine::new(work, reach, undone.held(work.backlog.stage)))
-                .collect(),
+            pauses: pauses.iter().map(PauseLine::new).collect(),
+            all_paused: pauses.iter().any(|pause| pause.stage.is_none()),
+            stages: stages.iter().map(|work| StageLine::new(work, undone)).collect(),
             left_off: all_items - (failed.len() + waiting.len()) as u64,
             failed,
             waiting,
+            erasures: erasures.iter().map(ErasureLine::new).collect(),
             outages: outages.iter().map(|outage| OutageLine::new(outage, *now)).collect(),
         }
     }
@@ -107,8 +130,9 @@ impl ReachLine {
 }
 
 impl StageLine {
-    fn new(work: &StageWork, reach: &Reach, held: Option<&str>) -> Self {
-        let Backlog { stage, pending, processing, failed, oldest } = work.backlog;
+    fn new(work: &StageWork, undone: &Undone) -> Self {
+        let Backlog { stage, pending, processing, failed, oldest, .. } = work.backlog;
+        let (reach, held, pause) = (&undone.reach, undone.held(stage), undone.pause(stage));
         let counts = [(processing, "under way"), (pending, "waiting"), (failed, "failed")];
         let counts: Vec<String> = counts
             .into_iter()
@@ -118,6 +142,7 @@ impl StageLine {
         let ahead = pending + processing > 0;
         let drain = match work.drain {
             _ if !ahead => None,
+            _ if pause.is_some() => Some("paused".to_owned()),
             _ if let Some(why) = held.filter(|_| pending > 0) => Some(why.to_owned()),
             Some(drain) => Some(format!("about {} to go", lasting(drain))),
             None if reach.is_down() && stage.needs_network() => {
@@ -125,12 +150,46 @@ impl StageLine {
             }
             None => Some("how long it takes is not known yet".to_owned()),
         };
+        let drain = match (drain, next(&work.backlog, pause.is_some())) {
+            (Some(drain), Some(next)) => Some(format!("{drain}; {next}")),
+            (drain, next) => drain.or(next),
+        };
         Self {
             name: words::stage(stage),
+            word: stage.as_str(),
+            paused: pause.is_some_and(|pause| pause.stage.is_some()),
             counts: counts.join(", "),
             failed: failed > 0,
             oldest: oldest.map(Moment::new),
             drain,
+        }
+    }
+}
+
+/// Says what the first of a stage waits for.
+fn next(backlog: &Backlog, paused: bool) -> Option<String> {
+    let waits = backlog.waiting_for.filter(|what| *what != WaitingFor::Network && !paused)?;
+    Some(format!("the first {}", words::waiting(waits)))
+}
+
+impl PauseLine {
+    fn new(pause: &Pause) -> Self {
+        let what = match pause.stage {
+            Some(stage) => format!("{} is paused", words::stage(stage)),
+            None => "The queue is paused".to_owned(),
+        };
+        Self { text: what, since: Moment::new(pause.since) }
+    }
+}
+
+impl ErasureLine {
+    fn new(erasure: &PendingErasure) -> Self {
+        let pending = words::count(erasure.pending, "thing is", "things are");
+        Self {
+            id: erasure.id.clone(),
+            asked: Moment::new(erasure.asked_at),
+            text: format!("of the {} {}: {pending} not gone yet", erasure.what, erasure.subject),
+            why: erasure.why.clone(),
         }
     }
 }

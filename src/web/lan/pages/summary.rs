@@ -2,7 +2,7 @@
 
 use super::words;
 use crate::domain::Party;
-use crate::store::{ActionItem, Place, Statement, SummaryRow};
+use crate::store::{ActionItem, Statement, Stretch, SummaryRow};
 
 /// A call's summary as it is shown.
 pub(super) struct Summary {
@@ -98,8 +98,8 @@ fn percent(share: f64) -> String {
     format!("{}.{} %", tenths / 10, tenths % 10)
 }
 
-fn seeks(places: &[Place]) -> Vec<Seek> {
-    let seek = |place: &Place| Seek {
+fn seeks(places: &[Stretch]) -> Vec<Seek> {
+    let seek = |place: &Stretch| Seek {
         start_s: format!("{}.{:03}", place.start_ms / 1000, place.start_ms % 1000),
         at: words::clock(place.start_ms / 1000),
     };

@@ -66,6 +66,9 @@ pub(super) async fn audio(
             RecordingStatus::Pending | RecordingStatus::Recording => {
                 Problem::not_yet("the sound of this call is not here yet")
             }
+            RecordingStatus::Completed if detail.call.sound_purged_at.is_some() => {
+                Problem::not_found("the sound went from this box by the rules of retention")
+            }
             RecordingStatus::Completed | RecordingStatus::Failed => {
                 Problem::not_found("the call has no such sound")
             }
@@ -100,6 +103,10 @@ pub(super) async fn recording(
         detail.cloud_recordings.iter().find(|row| Some(&row.recording_sid) == wanted.as_ref());
     let row = found.ok_or_else(|| Problem::not_found("the call has no such recording"))?;
     let Some(path) = &row.path else {
+        if row.purged_at.is_some() {
+            let detail = "the copy went from this box by the rules of retention";
+            return Err(Problem::not_found(detail));
+        }
         return Err(Problem::not_yet("the recording has not been fetched from Twilio"));
     };
     let path = inside(&state.data_dir, path)?;

@@ -24,6 +24,7 @@ async fn a_call_has_the_keys_of_the_contract() {
         "summary_status": "pending", "archive_status": "pending",
         "last_error": null, "retry_count": 0, "waiting_for": null, "waiting_reason": null,
         "next_attempt_at": null, "parties_swapped": false,
+        "hold": false, "hold_note": null, "sound_purged_at": null, "words_purged_at": null,
         "tracks": [track("agent", &[]), track("technician", &[(1.0, 3.5)])],
         "cloud_recordings": [], "summary": null, "notes": [], "corrections": [],
     });

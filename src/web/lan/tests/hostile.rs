@@ -57,12 +57,9 @@ fn escaped(text: &str) -> String {
 impl Office {
     /// A call in which all that comes from outside is this.
     async fn call_of(&self, n: u32, text: &str) {
-        let place = || vec![Place { start_ms: 0, end_ms: 900 }];
+        let place = || vec![Stretch { start_ms: 0, end_ms: 900 }];
         let contact = Contact { number: "+15125550143".to_owned(), name: text.to_owned() };
-        self.store
-            .import_contacts(vec![contact], true, text.to_owned(), at(1))
-            .await
-            .unwrap();
+        self.store.import_contacts(vec![contact], true, text.to_owned(), at(1)).await.unwrap();
         self.finished_call(n).await;
         self.transcribe(&[(Party::Technician, 0, &format!("capacitor {text}"))]).await;
         self.store.add_note(sid(n), text.to_owned(), text.to_owned(), at(1)).await.unwrap();

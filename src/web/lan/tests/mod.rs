@@ -3,6 +3,8 @@
 mod answers;
 mod copies;
 mod doors;
+mod hostile;
+mod keeping;
 mod live;
 mod login;
 mod notes;
@@ -24,15 +26,17 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Gate, LanState, router};
+use super::{Gate, LanState, Prices, router};
 use crate::access::Access;
 use crate::audio::wav_header;
 use crate::clock::{BootMoment, ManualClock, Reading};
 use crate::domain::*;
 use crate::health::{Check, CheckState, Health};
 use crate::pipeline::Due;
+use crate::retention::{Keeper, KeeperOptions, Policy};
 use crate::store::*;
 use crate::transcribe::{LiveBoard, Machine, Schedule};
+use crate::vault::{self, Vault};
 
 /// An office with a page on a loopback address.
 struct Office {
@@ -130,6 +134,22 @@ impl Office {
                 Arc::new(move || live_calls.load(Ordering::SeqCst)),
             )
         };
+        let vault = Vault::open(
+            vault::Options { root: folder.path().to_owned(), sync_every: Duration::from_secs(1) },
+            clock.clone(),
+        );
+        let keeper = Keeper::new(KeeperOptions {
+            store: store.clone(),
+            vault: vault.unwrap(),
+            clock: clock.clone(),
+            due: Due::default(),
+            policy: Policy::default(),
+            min_free_bytes: 0,
+            rates: vec![RateHz::Hz8000],
+            calls_max: 4,
+            live: Arc::new(|| 0),
+            witness: None,
+        });
         let (health, watched) = watch::channel(Health { live_calls: 0, ..health_of(Vec::new()) });
         let access = Access::open(store.clone(), clock.clone()).await.unwrap();
         let state = LanState {
@@ -142,6 +162,9 @@ impl Office {
             clock: clock.clone(),
             due: Due::default(),
             link: None,
+            keeper: keeper.clone(),
+            prices: Prices::default(),
+            has_archive: false,
             health: watched,
             microphone: None,
             stopping: CancellationToken::new(),

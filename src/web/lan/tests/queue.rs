@@ -79,6 +79,7 @@ async fn the_queue_says_what_is_undone_item_by_item() {
         serde_json::json!({
             "stage": "transcript", "pending": 1, "processing": 0, "failed": 1,
             "oldest_at": "2026-09-21T14:13:22Z", "drain_s": null, "waiting_reason": null,
+            "next_attempt_at": "2026-09-21T14:14:26Z", "waiting_for": null, "paused": false,
         })
     );
     let keys = |item: &serde_json::Value| {

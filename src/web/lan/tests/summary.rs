@@ -3,7 +3,7 @@
 use super::*;
 
 fn summary() -> SummaryRow {
-    let place = |start_ms, end_ms| vec![Place { start_ms, end_ms }];
+    let place = |start_ms, end_ms| vec![Stretch { start_ms, end_ms }];
     SummaryRow {
         engine: "extractive".to_owned(),
         model: None,

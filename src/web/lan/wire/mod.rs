@@ -4,6 +4,7 @@ mod hits;
 mod microphone;
 mod notes;
 mod queue;
+mod storage;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ use serde::Serialize;
 pub(super) use self::hits::Hits;
 pub(super) use self::microphone::Microphone;
 pub(super) use self::notes::{Contacts, Imported, Number, Numbers};
-pub(super) use self::queue::{AllQueued, Queue, Run};
+pub(super) use self::queue::{AllQueued, Pauses, Queue, Run};
+pub(super) use self::storage::{PurgeAnswer, Storage};
 pub(super) use self::summary::Summary;
 
 use self::notes::{Correction, Note};
@@ -69,6 +71,12 @@ pub(super) struct Call {
     next_attempt_at: Option<String>,
     /// Whether a person exchanged the two.
     parties_swapped: bool,
+    /// Whether a person holds it: nothing of it is deleted anywhere meanwhile.
+    hold: bool,
+    hold_note: Option<String>,
+    /// When the last of its sound, and its transcript, went from this box by the rules of retention.
+    sound_purged_at: Option<String>,
+    words_purged_at: Option<String>,
     tracks: Vec<Track>,
     cloud_recordings: Vec<CloudRecording>,
     /// None before it is made.
@@ -114,6 +122,8 @@ struct CloudRecording {
     bytes: Option<u64>,
     sha256: Option<String>,
     twilio_deleted_at: Option<String>,
+    /// When its file went from this box by the rules of retention.
+    purged_at: Option<String>,
     url: Option<String>,
 }
 
@@ -164,6 +174,10 @@ impl Call {
             waiting_reason: None,
             next_attempt_at: call.next_attempt_at.map(rfc3339),
             parties_swapped: call.parties_swapped,
+            hold: call.hold,
+            hold_note: call.hold_note,
+            sound_purged_at: call.sound_purged_at.map(rfc3339),
+            words_purged_at: call.words_purged_at.map(rfc3339),
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
             summary: None,
@@ -230,6 +244,7 @@ impl CloudRecording {
             bytes: row.size_bytes,
             sha256: row.sha256,
             twilio_deleted_at: row.twilio_deleted_at.map(rfc3339),
+            purged_at: row.purged_at.map(rfc3339),
             url: row.path.map(|_| url),
         }
     }

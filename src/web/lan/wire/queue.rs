@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::rfc3339;
 use crate::domain::{CallSid, Stage, StageStatus, UnixMillis, WaitingFor};
-use crate::store::{Outage, QueueItem};
+use crate::store::{Outage, Pause, PendingErasure, QueueItem};
 use crate::web::lan::undone::{Hurried, Reach, StageWork, Undone};
 
 /// What is undone.
@@ -12,11 +12,15 @@ use crate::web::lan::undone::{Hurried, Reach, StageWork, Undone};
 pub(in crate::web::lan) struct Queue {
     live_calls: u32,
     link: Link,
+    /// What a person has paused; recording goes on whatever is.
+    pauses: Vec<Paused>,
     stages: Vec<QueuedStage>,
     /// The oldest call's first.
     items: Vec<Item>,
     /// How many more there are.
     items_left_off: u64,
+    /// What is to be erased and is not gone everywhere, with why.
+    erasures: Vec<Erasing>,
     /// The newest first.
     outages: Vec<Interruption>,
 }
@@ -29,11 +33,9 @@ impl Queue {
             live_calls,
             items_left_off: undone.left_off(),
             link: Link::from(&undone.reach),
-            stages: undone
-                .stages
-                .iter()
-                .map(|work| QueuedStage::new(work, undone.held(work.backlog.stage)))
-                .collect(),
+            pauses: undone.pauses.iter().map(Paused::from).collect(),
+            stages: undone.stages.iter().map(|work| QueuedStage::new(work, &undone)).collect(),
+            erasures: undone.erasures.iter().map(Erasing::from).collect(),
             items: undone.items.into_iter().map(Item::from).collect(),
             outages: undone.outages.into_iter().map(|row| Interruption::new(row, now)).collect(),
         }
@@ -70,13 +72,20 @@ struct QueuedStage {
     oldest_at: Option<String>,
     /// `null` while it is not known.
     drain_s: Option<u64>,
+    /// When the first of what is pending is tried next; `null` while the stage is paused.
+    next_attempt_at: Option<String>,
+    /// What that waits for, if not merely its turn.
+    waiting_for: Option<&'static str>,
+    paused: bool,
     /// Why it is held back, if it is; in words for a person.
     waiting_reason: Option<String>,
 }
 
 impl QueuedStage {
-    fn new(work: &StageWork, held: Option<&str>) -> Self {
+    fn new(work: &StageWork, undone: &Undone) -> Self {
         let backlog = &work.backlog;
+        let held = undone.held(backlog.stage);
+        let paused = undone.pause(backlog.stage).is_some();
         Self {
             stage: backlog.stage.as_str(),
             pending: backlog.pending,
@@ -84,7 +93,65 @@ impl QueuedStage {
             failed: backlog.failed,
             oldest_at: backlog.oldest.map(rfc3339),
             drain_s: work.drain.map(|drain| drain.as_secs()),
+            next_attempt_at: backlog.next_attempt_at.filter(|_| !paused).map(rfc3339),
+            waiting_for: backlog.waiting_for.map(WaitingFor::as_str),
+            paused,
             waiting_reason: held.filter(|_| backlog.pending > 0).map(str::to_owned),
+        }
+    }
+}
+
+/// A stage, or every one, in which nothing is begun.
+#[derive(Debug, Serialize)]
+pub(in crate::web::lan) struct Paused {
+    /// `null`: every stage.
+    stage: Option<&'static str>,
+    since: String,
+    by: String,
+}
+
+impl From<&Pause> for Paused {
+    fn from(pause: &Pause) -> Self {
+        Self {
+            stage: pause.stage.map(Stage::as_str),
+            since: rfc3339(pause.since),
+            by: pause.actor.clone(),
+        }
+    }
+}
+
+/// What is paused now.
+#[derive(Debug, Serialize)]
+pub(in crate::web::lan) struct Pauses {
+    pauses: Vec<Paused>,
+}
+
+impl From<Vec<Pause>> for Pauses {
+    fn from(pauses: Vec<Pause>) -> Self {
+        Self { pauses: pauses.iter().map(Paused::from).collect() }
+    }
+}
+
+/// An erasure of which something is pending.
+#[derive(Debug, Serialize)]
+struct Erasing {
+    certificate: String,
+    asked_at: String,
+    what: String,
+    subject: String,
+    pending: u64,
+    why: Option<String>,
+}
+
+impl From<&PendingErasure> for Erasing {
+    fn from(erasure: &PendingErasure) -> Self {
+        Self {
+            certificate: erasure.id.clone(),
+            asked_at: rfc3339(erasure.asked_at),
+            what: erasure.what.clone(),
+            subject: erasure.subject.clone(),
+            pending: erasure.pending,
+            why: erasure.why.clone(),
         }
     }
 }

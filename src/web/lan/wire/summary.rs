@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{rfc3339, seconds};
 use crate::domain::{EndedBy, Party};
-use crate::store::{self, Place, SummaryRow};
+use crate::store::{self, Stretch, SummaryRow};
 
 /// A call's summary.
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ pub(in crate::web::lan) struct Summary {
 struct Statement {
     speaker: Option<&'static str>,
     text: String,
-    places: Vec<Stretch>,
+    places: Vec<Span>,
 }
 
 /// Something that is to be done.
@@ -44,12 +44,12 @@ pub(in crate::web::lan) struct Action {
     who: Vec<&'static str>,
     /// When, in the words it was said in.
     when: Option<String>,
-    places: Vec<Stretch>,
+    places: Vec<Span>,
     done_at: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct Stretch {
+struct Span {
     start_s: f64,
     end_s: f64,
 }
@@ -89,8 +89,8 @@ impl From<store::ActionItem> for Action {
     }
 }
 
-fn stretches(places: &[Place]) -> Vec<Stretch> {
+fn stretches(places: &[Stretch]) -> Vec<Span> {
     let stretch =
-        |place: &Place| Stretch { start_s: seconds(place.start_ms), end_s: seconds(place.end_ms) };
+        |place: &Stretch| Span { start_s: seconds(place.start_ms), end_s: seconds(place.end_ms) };
     places.iter().map(stretch).collect()
 }

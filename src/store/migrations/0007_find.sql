@@ -40,9 +40,9 @@ delete from stages where stage = 'summary';
 
 insert into stages (call_id, stage, status, next_attempt_at_ms, updated_at_ms)
 select id, 'summary', 'pending', ended_at_ms, ended_at_ms from calls
-where ended_at_ms is not null and transcript_status in ('completed', 'skipped');
+where ended_at_ms is not null and transcript_status in ('completed', 'skipped') and words_purged_at_ms is null;
 
-update calls set summary_status = 'pending';
+update calls set summary_status = iif(words_purged_at_ms is null, 'pending', 'skipped');
 
 -- Part 2: notes, words put right, whose number it is; and what there is by number.
 
@@ -219,9 +219,18 @@ begin
     where id = old.call_id and ended_at_ms is not null and parent_call_sid is null;
 end;
 
+-- What is deleted from the index is only marked in it: the words themselves go when it is put together
+-- anew, bit by bit, while this row is there.
 create trigger call_is_not_found_once_gone after delete on calls
 begin
     delete from call_search where rowid = old.id;
+    insert or replace into meta (key, value) values ('search_forgets', '1');
+end;
+
+create trigger words_let_go_are_forgotten after update of words_purged_at_ms on calls
+when new.words_purged_at_ms is not null
+begin
+    insert or replace into meta (key, value) values ('search_forgets', '1');
 end;
 
 -- Calls that were over before there was an index are put into it bit by bit, the newest first: those
