@@ -201,7 +201,7 @@ fn calls(db: &Connection, filter: &str, call: i64) -> Result<Vec<Keepsake>, Stor
            (select stage from stages where call_id = calls.id and stage <> 'delete' \
               and (status in ('pending', 'processing') \
                 or (status = 'failed' and stage in ('split', 'transcript', 'archive'))) \
-              order by instr('fetch split transcript summary archive', stage) limit 1), \
+              order by instr('fetch split transcript archive summary', stage) limit 1), \
            exists (select 1 from stages where call_id = calls.id and stage = 'delete' \
              and status in ('pending', 'processing', 'failed')), \
            not exists (select 1 from streams where call_id = calls.id and stopped_at_ms is null) \

@@ -114,7 +114,10 @@ async fn what_is_found_follows_the_ledger() {
 async fn a_word_of_a_deleted_call_stands_nowhere_in_the_ledger_s_file() {
     let ledger = ledger();
     let id = ledger.said(1, &[(Technician, 400, "The xylophonist is swollen.")]).await;
-    ledger.said(2, &[(Technician, 400, "The capacitor is swollen.")]).await;
+    // Where most of a piece was deleted, SQLite makes it anew at once.
+    for n in 2..=40 {
+        ledger.said(n, &[(Technician, 400, "The capacitor is swollen.")]).await;
+    }
     assert!(ledger.file_has("ylophonist"));
     let gone =
         move |tx: &Transaction<'_>| Ok(tx.execute("delete from calls where id = ?1", [id.0])?);
@@ -122,7 +125,7 @@ async fn a_word_of_a_deleted_call_stands_nowhere_in_the_ledger_s_file() {
     assert!(ledger.file_has("ylophonist"), "else this test says nothing");
     while ledger.store.forget_some().await.unwrap() {}
     assert!(!ledger.file_has("ylophonist"));
-    assert_eq!(ledger.found("swollen").await.0, [sid(2)]);
+    assert_eq!(ledger.found("swollen").await.0.first(), Some(&sid(40)));
     assert!(!ledger.store.forget_some().await.unwrap(), "and that was that");
 }
 
