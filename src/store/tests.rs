@@ -126,13 +126,13 @@ fn transcript() -> TranscriptRow {
 
 struct Ledger {
     store: Store,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 fn ledger() -> Ledger {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("fieldtape.db")).unwrap();
-    Ledger { store, folder }
+    Ledger { store, _folder: folder }
 }
 
 impl Ledger {

@@ -6,7 +6,7 @@ use super::*;
 async fn a_paused_stage_is_not_claimed_until_it_is_resumed_and_a_restart_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("fieldtape.db");
-    let ledger = Ledger { store: Store::open(&path).unwrap(), folder };
+    let ledger = Ledger { store: Store::open(&path).unwrap(), _folder: folder };
     ledger.finished(1).await;
     let store = &ledger.store;
     assert!(store.pause(Some(Stage::Transcript), "anna".to_owned(), at(1)).await.unwrap());
