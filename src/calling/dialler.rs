@@ -9,8 +9,8 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use tokio_util::task::TaskTracker;
 
-use super::number::{BadNumber, Country, Number};
 use crate::clock::{Reading, SharedClock};
+use crate::contacts::{BadNumber, Country, Number};
 use crate::domain::{CallSid, Direction, Origin, last_four};
 use crate::store::{NewCall, Ordered, Store, StoreError, order_window};
 use crate::twilio::door::PublicUrl;

@@ -8,7 +8,31 @@
 //! Not here: what a call is told to do when somebody answers (web's door), and whom a browser dials.
 
 mod dialler;
-mod number;
+
+use crate::contacts::{BadNumber, Country, Number};
 
 pub use dialler::{Dialler, DiallerOptions, NotRung, order_of};
-pub use number::{BadCountry, BadNumber, Country, Number, dialled};
+
+/// Reads whom a browser dialled, for who has to connect it: the number as the world dials it, or the
+/// text as it is where it cannot be read, for Twilio has the last word; none if it is not dialled from
+/// here.
+pub fn dialled(text: &str, country: Country) -> Option<String> {
+    match Number::parse(text, country) {
+        Ok(number) => Some(number.as_str().to_owned()),
+        Err(BadNumber::Short { .. }) => None,
+        Err(_) => Some(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_browser_dials_is_read_as_well_as_it_can_be() {
+        let us = "US".parse().unwrap();
+        assert_eq!(dialled("512 555 0123", us).as_deref(), Some("+15125550123"));
+        assert_eq!(dialled("client:ben", us).as_deref(), Some("client:ben"));
+        assert_eq!((dialled("911", us), dialled("", us).as_deref()), (None, Some("")));
+    }
+}

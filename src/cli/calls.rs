@@ -214,6 +214,18 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         rows.push(vec![text(recording, "recording_sid"), format!("{status}, {here}{deleted}")]);
     }
     output::table(&rows)?;
+    if let Some(summary) = call["summary"]["text"].as_str() {
+        output::line("")?;
+        output::line(summary)?;
+    }
+    for (at, action) in call["summary"]["action_items"].as_array().into_iter().flatten().enumerate()
+    {
+        let head = if at == 0 { "to do:" } else { "" };
+        output::line(&format!("{head:<6} {}", action.as_str().unwrap_or_default()))?;
+    }
+    for note in call["notes"].as_array().into_iter().flatten() {
+        output::line(&format!("note by {}: {}", text(note, "author"), text(note, "text")))?;
+    }
     if call["transcript_status"] == "completed" {
         let path = format!("{path}/transcript?format=txt");
         let said = block_on(appliance.text(&path))?;

@@ -12,6 +12,7 @@ mod call;
 mod calls;
 mod care;
 mod check_config;
+mod contacts;
 mod doctor;
 mod erase;
 mod exit;
@@ -24,6 +25,7 @@ mod purge;
 mod queue;
 mod retry;
 mod run;
+mod search;
 mod setup;
 mod simulate;
 mod speech;
@@ -89,11 +91,16 @@ enum Command {
     Calls(calls::Args),
     /// Ring a number through Twilio, and connect whoever answers to the agent
     Call(call::Args),
+    /// Take in whose number it is, or list that
+    #[command(subcommand)]
+    Contacts(contacts::Args),
     /// List what is undone, or try it now
     #[command(subcommand)]
     Queue(queue::Args),
     /// Try failed stages again
     Retry(retry::Args),
+    /// Find what was said
+    Search(search::Args),
     /// Let go what is past its days or must make room, or say what would go and what stays back
     Purge(purge::Args),
     /// Erase every call of a telephone number, here, in the archive and at Twilio
@@ -226,8 +233,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Status(args) => status::run(&context, &args),
         Command::Calls(args) => calls::run(&context, &args),
         Command::Call(args) => call::run(&context, &args),
+        Command::Contacts(args) => contacts::run(&context, &args),
         Command::Queue(args) => queue::run(&context, &args),
         Command::Retry(args) => retry::run(&context, &args),
+        Command::Search(args) => search::run(&context, &args),
         Command::Purge(args) => purge::run(&context, &args),
         Command::Erase(args) => erase::run(&context, &args),
         Command::Backup(args) => care::backup(&context, &args),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::agent;
 use super::consent::consent;
 use super::merge::Merged;
-use super::outside::{archive, twilio};
+use super::outside::{archive, summary, twilio};
 use super::{
     Config, Keep16k, Lookup, Problems, Recording, Server, Transcription, keeping, raw, units,
 };
@@ -31,6 +31,7 @@ pub(super) fn build(
     let server = server(raw.server, environment, problems);
     let twilio = twilio(raw.twilio, environment, problems);
     let archive = archive(raw.archive, environment, problems);
+    let summary = summary(raw.summary, environment, problems, &mut warnings);
     let recording = recording(&raw.recording, problems, &mut warnings);
     let mut transcription = transcription(raw.transcription, server.as_ref(), problems);
     if let Some(transcription) = &mut transcription {
@@ -46,6 +47,7 @@ pub(super) fn build(
         server: server?,
         twilio: twilio?,
         archive,
+        summary,
         recording: recording?,
         transcription: transcription?,
         retention: retention?,

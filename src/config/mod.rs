@@ -25,12 +25,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::archive::PlaceOptions;
-use crate::calling::Country;
+use crate::contacts::Country;
 use crate::domain::{AccountSid, RateHz, TrackSource};
 use crate::health::Secret;
 use crate::microphone::DeviceName;
 use crate::models::{Language, Mirror};
 use crate::retention::Policy;
+use crate::summarize::ServerOptions;
 use crate::twilio::door::PublicUrl;
 use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
@@ -63,6 +64,8 @@ pub struct Config {
     pub recording: Recording,
     /// How it is written down.
     pub transcription: Transcription,
+    /// The server that writes summaries; none to make them on the box alone.
+    pub summary: Option<ServerOptions>,
     /// How long what is kept.
     pub retention: Policy,
     /// What people are told before they are recorded.
@@ -120,10 +123,10 @@ pub struct Twilio {
     pub shared_key: Option<SharedKey>,
     /// False lets anybody in; for a bench on loopback only.
     pub validate_signatures: bool,
+    /// The country whose numbers may be written without its code.
+    pub country: Country,
     /// The number shown when the office rings out.
     pub caller_id: Option<String>,
-    /// Whose numbers are meant where no country is written before them.
-    pub country: Country,
     /// The agent's browser, as a Twilio client identity.
     pub agent_identity: Option<String>,
     /// The agent's telephone.

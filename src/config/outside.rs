@@ -1,9 +1,12 @@
-//! `[twilio]` and `[archive]`: whom we speak to outside, and by what secrets.
+//! `[twilio]`, `[archive]` and `[summary]`: whom we speak to outside, and by what secrets.
 
 use super::build::{SecretKey, filled, parsed, secret};
-use super::{Archive, CloudRecording, Deletion, Lookup, Problems, Twilio, keeping, raw, units};
+use super::{
+    Archive, CloudRecording, Deletion, Lookup, Problem, Problems, Twilio, keeping, raw, units,
+};
 use crate::archive::{self, PlaceOptions};
 use crate::domain::AccountSid;
+use crate::summarize::{Address, ApiKey, ServerOptions, Timeouts};
 use crate::twilio::rest::{Credentials, Origin};
 use crate::twilio::signature::{AuthToken, SharedKey};
 
@@ -68,6 +71,7 @@ pub(super) fn twilio(
         problems,
     );
     Some(Twilio {
+        country: country?,
         account_sid,
         auth_token,
         shared_key,
@@ -75,7 +79,6 @@ pub(super) fn twilio(
         api,
         validate_signatures: raw.validate_signatures,
         caller_id: filled(raw.caller_id),
-        country: country?,
         agent_identity: filled(raw.agent_identity),
         agent_number: filled(raw.agent_number),
         cloud_recording: cloud_recording?,
@@ -161,4 +164,50 @@ pub(super) fn archive(
         return None;
     }
     Some(Archive { place, bandwidth_limit })
+}
+
+/// The server that writes summaries; none while they are made on the box.
+pub(super) fn summary(
+    raw: raw::Summary,
+    environment: &dyn Lookup,
+    problems: &mut Problems,
+    warnings: &mut Vec<Problem>,
+) -> Option<ServerOptions> {
+    let which = SecretKey { key: "summary.api_key", credential: "fieldtape.summary-api-key" };
+    let key = secret(&which, (raw.api_key, raw.api_key_file), environment, problems);
+    let key = key.and_then(|text| {
+        let plain = ApiKey::new(&text).ok_or("is letters and digits, without spaces");
+        problems.keep(which.key, plain)
+    });
+    let (url, model) = (filled(raw.url), filled(raw.model));
+    match raw.engine.as_str() {
+        "extractive" => {
+            for (key, set) in [("summary.url", url.is_some()), ("summary.model", model.is_some())] {
+                if set {
+                    let what = "has no effect while summary.engine is \"extractive\"".to_owned();
+                    warnings.push(Problem { key: key.to_owned(), what });
+                }
+            }
+            None
+        }
+        "openai" => {
+            let missing = "is missing: summary.engine is \"openai\"";
+            let address = match url {
+                Some(url) => problems.keep("summary.url", Address::parse(&url)),
+                None => problems.keep("summary.url", Err::<Address, _>(missing)),
+            };
+            let model = problems.keep("summary.model", model.ok_or(missing));
+            Some(ServerOptions {
+                address: address?,
+                model: model?,
+                key,
+                timeouts: Timeouts::default(),
+            })
+        }
+        other => {
+            let what = format!("{other:?} is neither \"extractive\" nor \"openai\"");
+            problems.add("summary.engine", what);
+            None
+        }
+    }
 }

@@ -105,7 +105,7 @@ section!(
 );
 section!(
     Summary {
-        engine: Option<String> = None,
+        engine: String = "extractive".to_owned(),
         url: Option<String> = None,
         model: Option<String> = None,
         api_key: Option<String> = None,
@@ -151,9 +151,4 @@ section!(Microphone { device: String = "default".to_owned(), gain_db: f64 = 0.0 
 pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("server.metrics_listen", "health is served on lan_listen at /healthz and /readyz"),
     ("twilio.twiml_app_sid", "the page has no telephone"),
-    ("summary.engine", "calls are not summarised"),
-    ("summary.url", "calls are not summarised"),
-    ("summary.model", "calls are not summarised"),
-    ("summary.api_key", "calls are not summarised"),
-    ("summary.api_key_file", "calls are not summarised"),
 ];

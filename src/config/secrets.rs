@@ -10,15 +10,14 @@ use super::{Lookup, Problems, Sources, raw};
 use crate::domain::last_four;
 use crate::health::{Secret, SecretPlace};
 
-/// Every secret: its section and key, and what systemd calls it; that of a summary has no
-/// credential.
+/// Every secret: its section and key, and what systemd calls it.
 const SECRETS: [(&str, &str, &str); 6] = [
     ("twilio", "auth_token", "fieldtape.twilio-auth-token"),
     ("twilio", "shared_key", "fieldtape.twilio-shared-key"),
     ("twilio", "api_key_secret", "fieldtape.twilio-api-key-secret"),
     ("archive", "access_key_id", "fieldtape.archive-access-key-id"),
     ("archive", "secret_access_key", "fieldtape.archive-secret-access-key"),
-    ("summary", "api_key", ""),
+    ("summary", "api_key", "fieldtape.summary-api-key"),
 ];
 
 /// Settings that are telephone numbers or a person's name.
@@ -56,7 +55,6 @@ pub fn lay_open(sources: &Sources<'_>) -> Laid {
     let secrets = SECRETS.iter().filter_map(|(section, key, credential)| {
         let text = text_of(&table, section, key);
         let file = text_of(&table, section, &format!("{key}_file")).map(PathBuf::from);
-        // A credential of an empty name is the folder itself, which is no text.
         let credential = credential_path(sources.environment, credential);
         text.or_else(|| read(&file.or(credential)?))
     });

@@ -166,6 +166,28 @@ fn a_language_or_mirror_that_is_none_is_told() {
 }
 
 #[test]
+fn a_server_for_summaries_is_named_whole_and_stays_in_the_house_or_is_encrypted() {
+    assert!(load("[summary]\nengine = \"extractive\"\n", &[]).unwrap().summary.is_none());
+    let server = |more: &str| format!("[summary]\nengine = \"openai\"\n{more}");
+    let told = lines(&server(""), &[]);
+    assert!(
+        told[0].starts_with("summary.url: ") && told[1].starts_with("summary.model: "),
+        "{told:#?}"
+    );
+    let whole = server("url = \"http://192.168.1.20:8000/v1\"\nmodel = \"small\"\n");
+    let key = [("FIELDTAPE_SUMMARY__API_KEY", "the-key")];
+    let config = load(&whole, &key).unwrap();
+    let summary = config.summary.unwrap();
+    assert_eq!((summary.model.as_str(), summary.key.is_some()), ("small", true));
+    assert!(!format!("{summary:?}").contains("the-key"));
+    let abroad = server("url = \"http://api.example.org/v1\"\nmodel = \"small\"\n");
+    assert!(lines(&abroad, &[])[0].contains("https://"));
+    let idle = load("[summary]\nurl = \"http://127.0.0.1:1\"\n", &[]).unwrap();
+    assert_eq!(idle.warnings[0].key, "summary.url");
+    assert!(lines("[summary]\nengine = \"magic\"\n", &[])[0].starts_with("summary.engine: "));
+}
+
+#[test]
 fn certificates_are_files_and_only_the_page_may_sign_its_own() {
     let both =
         "[server]\nlan_tls = \"self-signed\"\ntwilio_tls = { cert = \"/c\", key = \"/k\" }\n";

@@ -11,13 +11,14 @@ use super::names::hostname;
 use super::sight::Sight;
 use super::way_in::WayIn;
 use super::wing::Wing;
-use super::{doors, speech};
+use super::{doors, index, speech};
 use crate::access::Access;
 use crate::config::Keep16k;
 use crate::health::Check;
 use crate::microphone::Microphone;
 use crate::pipeline::{self, Runner, Work};
 use crate::retention;
+use crate::summarize::{SummaryWork, SummaryWorkOptions};
 use crate::transcribe::{LiveWriter, TranscriptWork, TranscriptWorkOptions};
 use crate::web::door::{DoorState, Inside};
 use crate::web::lan::{Gate, LanState};
@@ -31,12 +32,14 @@ impl House {
             base: empty(),
             keeping: empty(),
             speech: empty(),
+            summary: empty(),
             outside: empty(),
             doors: empty(),
         };
         self.start_base(&mut wings.base);
         self.start_keeping(&mut wings.keeping);
         self.start_speech(&mut wings.speech);
+        self.start_summaries(&mut wings.summary);
         self.start_outside(&mut wings.outside, site).await;
         self.open_doors(&mut wings.doors, site);
         wings
@@ -45,6 +48,8 @@ impl House {
     fn start_base(&self, wing: &mut Wing) {
         let (store, clock) = (self.store.clone(), Arc::clone(&self.clock));
         wing.spawn("the clock", retention::keep_time(store, clock, wing.stop()));
+        let indexing = index::run(self.store.clone(), Arc::clone(&self.clock), wing.stop());
+        wing.spawn("the search index", indexing);
         self.calls.spawn(strays(
             (self.store.clone(), self.vault.clone()),
             self.config.recording.agent_source.beside(),
@@ -89,6 +94,25 @@ impl House {
             );
             wing.spawn("live transcription", writer.run(wing.stop()));
         }
+    }
+
+    /// Starts what sums calls up.
+    pub(super) fn start_summaries(&self, wing: &mut Wing) {
+        let schedule = self.schedule.clone();
+        let work = SummaryWork::new(SummaryWorkOptions {
+            store: self.store.clone(),
+            looked_at: Arc::new(move || schedule.looked_at()),
+            server: self.summarizer.clone(),
+        });
+        let runner = Runner::new(pipeline::Options {
+            store: self.store.clone(),
+            clock: Arc::clone(&self.clock),
+            due: self.due.clone(),
+            work: Arc::new(work),
+            parallel: NonZeroUsize::MIN,
+            link: None,
+        });
+        wing.spawn("the summary stage", runner.run(wing.stop()));
     }
 
     /// Starts what looks outside.

@@ -211,7 +211,8 @@ fn tell(told: &watch::Sender<Health>, health: Health, backlog: &[Backlog]) {
     let live = health.live_calls;
     let mut status = format!("{live} calls live, {undone} stages to do");
     if let Some(trouble) = health.troubles().first() {
-        status = format!("{status}; {}: {}", trouble.name, trouble.detail);
+        // systemd would take a second line for another message.
+        status = format!("{status}; {}: {}", trouble.name, trouble.detail.replace('\n', " "));
     }
     // Without systemd there is nobody to tell.
     let _ = sd_notify::notify(&[NotifyState::Status(&status)]);

@@ -15,7 +15,7 @@ use super::outside::Outside;
 use super::upgrade::Upgrade;
 use super::wing::Wing;
 use super::wishes::{Wishes, keep_fixed};
-use super::{Ports, data, doors, ear, health, keeping, speech};
+use super::{Ports, data, doors, ear, health, keeping, speech, summary};
 use crate::access::Access;
 use crate::capture::{self, Recorder, Salvaged, salvage_open_calls, salvage_strays};
 use crate::clock::SharedClock;
@@ -27,6 +27,7 @@ use crate::microphone::Microphone;
 use crate::pipeline::{self, Due};
 use crate::retention::Keeper;
 use crate::store::{SignOfLife, Store};
+use crate::summarize::Server;
 use crate::transcribe::{LiveBoard, LiveCalls, Machine, Schedule, Speech};
 use crate::vault::Vault;
 use crate::web::serve::Listener;
@@ -55,6 +56,8 @@ pub(super) struct House {
     pub(super) live_speech: Arc<Speech>,
     pub(super) schedule: Schedule,
     pub(super) recorder: Recorder,
+    /// What writes summaries, if they are not made on the box.
+    pub(super) summarizer: Option<Arc<Server>>,
     pub(super) microphone: Option<Microphone>,
     pub(super) outside: Outside,
     pub(super) keeper: Keeper,
@@ -104,6 +107,7 @@ impl House {
             tasks: calls.clone(),
             stop: stop.clone(),
         });
+        let summarizer = summary::server(config)?;
         let microphone = ear::start(config, &recorder, clock)?;
         let schedule = {
             let recorder = recorder.clone();
@@ -128,6 +132,7 @@ impl House {
             live_speech,
             schedule,
             recorder,
+            summarizer,
             microphone,
             outside,
             keeper,
@@ -186,6 +191,9 @@ impl House {
         let until_restart = keep_fixed(&self.config, &mut config);
         let speech = speech_part(&config) != speech_part(&self.config);
         let speech = speech.then(|| speech::start(&config, &Machine::this())).transpose()?;
+        let summarizer = (config.summary != self.config.summary)
+            .then(|| summary::server(&config))
+            .transpose()?;
         let outside = if outside_part(&config) == outside_part(&self.config) {
             None
         } else {
@@ -205,6 +213,11 @@ impl House {
             // Calls in progress are heard anew from their beginning.
             self.board.clear();
             self.start_speech(&mut wings.speech);
+        }
+        if let Some(summarizer) = summarizer {
+            replace(&mut wings.summary, site, &self.heart).await;
+            self.summarizer = summarizer;
+            self.start_summaries(&mut wings.summary);
         }
         if let Some(outside) = outside {
             replace(&mut wings.outside, site, &self.heart).await;
@@ -260,6 +273,7 @@ pub(super) struct Wings {
     pub(super) base: Wing,
     pub(super) keeping: Wing,
     pub(super) speech: Wing,
+    pub(super) summary: Wing,
     pub(super) outside: Wing,
     pub(super) doors: Wing,
 }
@@ -270,14 +284,15 @@ impl Wings {
             ended = self.base.ended() => ended,
             ended = self.keeping.ended() => ended,
             ended = self.speech.ended() => ended,
+            ended = self.summary.ended() => ended,
             ended = self.outside.ended() => ended,
             ended = self.doors.ended() => ended,
         }
     }
 
     async fn close(self) {
-        let Self { base, keeping, speech, outside, doors } = self;
-        for wing in [doors, outside, speech, keeping, base] {
+        let Self { base, keeping, speech, summary, outside, doors } = self;
+        for wing in [doors, outside, summary, speech, keeping, base] {
             wing.close().await;
         }
     }

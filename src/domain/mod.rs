@@ -13,8 +13,8 @@ pub use parties::PartyMap;
 pub use sid::{AccountSid, BadSid, CallSid, NumberSid, RecordingSid, StreamSid};
 pub use time::{RateHz, Samples8k, UnixMillis, lasting};
 pub use words::{
-    BadWord, Direction, DurationSource, EndReason, GapReason, Origin, Party, PieceKind,
-    RecordingStatus, Role, Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
+    BadWord, Direction, DurationSource, EndReason, EndedBy, GapReason, Origin, Outcome, Party,
+    PieceKind, RecordingStatus, Role, Stage, StageStatus, StreamTrack, TrackSource, WaitingFor,
 };
 
 /// Shortens a phone number or address to what a log may show: its last four characters.

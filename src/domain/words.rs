@@ -211,6 +211,40 @@ words!(
     }
 );
 words!(
+    /// What a call came to.
+    Outcome {
+        /// Two people talked, or one spoke.
+        Talked = "talked",
+        /// The recording ended before the talk did.
+        CutOff = "cut-off",
+        /// There is sound and nobody speaks in it.
+        NobodySpoke = "nobody-spoke",
+        /// Somebody spoke and no word could be made out.
+        Unclear = "unclear",
+        /// Nobody took it.
+        NoAnswer = "no-answer",
+        /// The other side was engaged.
+        Busy = "busy",
+        /// Twilio could not place it.
+        Failed = "failed",
+        /// It was withdrawn before it was answered.
+        Canceled = "canceled",
+        /// It took place, or may have, and there is no sound of it.
+        NotHeard = "not-heard",
+    }
+);
+words!(
+    /// By whom a call ended, where that can be known.
+    EndedBy {
+        /// The one who rang, before anybody answered.
+        Caller = "caller",
+        /// The office, which had rung, before anybody answered.
+        Office = "office",
+        /// The recorder, by order or by accident, before the call did.
+        Recorder = "recorder",
+    }
+);
+words!(
     /// What a pending stage waits for, when it is not merely its turn.
     WaitingFor {
         /// The link to the outside.

@@ -226,6 +226,20 @@ fn sixteen_khz_of_a_microphone_is_what_was_recorded_and_not_made_again() {
 }
 
 #[test]
+fn a_summary_still_to_be_made_keeps_the_words_and_no_sound() {
+    let done = in_archive(whole(1, 9 * DAY));
+    let summing = Keepsake { undone: Some(Stage::Summary), ..done.clone() };
+    let policy = Policy { words: Some(DAY), ..Policy::default() };
+    let plan_of = |kept: Keepsake| plan(&[kept], &policy, NOW, room(u64::MAX));
+    let (done, summing) = (plan_of(done), plan_of(summing));
+    let sound =
+        |plan: &Plan| plan.steps.iter().filter(|step| step.kind != PieceKind::Words).count();
+    let words = |plan: &Plan| plan.steps.len() - sound(plan);
+    assert!(sound(&done) > 0 && words(&done) == 1);
+    assert_eq!((sound(&summing), words(&summing)), (sound(&done), 0));
+}
+
+#[test]
 fn work_that_is_not_done_keeps_what_it_may_need_until_nothing_else_is_left() {
     let undone = Keepsake { undone: Some(Stage::Transcript), ..in_archive(whole(1, 9 * DAY)) };
     let kept = [undone, whole(2, DAY)];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::plan::{Back, Plan, RestsOn, Room, Stays, Step, Why};
 use super::{OnlyCopies, Policy};
-use crate::domain::{PieceKind, TrackSource, UnixMillis};
+use crate::domain::{PieceKind, Stage, TrackSource, UnixMillis};
 use crate::store::{Keepsake, Piece};
 
 /// The classes of what goes for room, in order.
@@ -81,9 +81,16 @@ impl<'a> Left<'a> {
         }
     }
 
+    /// Returns the stage that may still need a piece. A summary is made from the words alone, and
+    /// comes last in a call's row of stages.
+    fn undone(&self, piece: &Piece) -> Option<Stage> {
+        let needs = |stage: &Stage| *stage != Stage::Summary || piece.kind == PieceKind::Words;
+        self.kept.undone.filter(needs)
+    }
+
     /// Returns the class in which a piece goes for room.
     fn class(&self, piece: &Piece) -> u8 {
-        match (self.kept.undone, self.rests_on(piece)) {
+        match (self.undone(piece), self.rests_on(piece)) {
             (None, RestsOn::Here(_)) => 1,
             (None, RestsOn::Archive) => 2,
             (None, RestsOn::Twilio(_)) => 3,
@@ -136,7 +143,7 @@ impl<'a> Planner<'a> {
             _ if left.barred().is_some() => left.barred(),
             kept if !kept.dated => Some(Back::Undated),
             kept if kept.deleting && piece.kind == PieceKind::Copy => Some(Back::Deleting),
-            kept if !told && kept.undone.is_some() => kept.undone.map(Back::Undone),
+            _ if !told && left.undone(piece).is_some() => left.undone(piece).map(Back::Undone),
             _ if !told && rests_on == RestsOn::Nothing => Some(Back::OnlyCopy),
             _ => None,
         };
@@ -240,7 +247,7 @@ impl Left<'_> {
     /// Says why a piece does not make room.
     fn back(&self, piece: &Piece) -> Back {
         let deleting = self.kept.deleting && piece.kind == PieceKind::Copy;
-        match (self.barred(), self.kept.undone) {
+        match (self.barred(), self.undone(piece)) {
             (Some(back), _) => back,
             (None, _) if deleting => Back::Deleting,
             (None, Some(stage)) => Back::Undone(stage),

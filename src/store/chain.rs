@@ -3,7 +3,7 @@
 
 use rusqlite::{Transaction, params};
 
-use super::{CallId, Store, StoreError};
+use super::{CallId, Store, StoreError, summaries};
 use crate::domain::{Stage, UnixMillis};
 
 /// The words for what a stage waits for from the moment it is due: the network, while that is
@@ -93,12 +93,39 @@ pub(super) fn advance(
             return Ok(());
         }
         Stage::Summary | Stage::Delete => return Ok(()),
-        Stage::Fetch | Stage::Split | Stage::Transcript => {}
+        Stage::Transcript => sum_up(tx, call, now)?,
+        Stage::Fetch | Stage::Split => {}
     }
     if is_ripe(tx, call)? && (completed || !has_row(tx, call, Stage::Archive)?) {
         make_due(tx, call, Stage::Archive, now)?;
     }
     Ok(())
+}
+
+/// Makes the summary due where the transcript is settled and the one that stands is of other words.
+/// While words are missing that could still be had, there is nothing to sum up.
+fn sum_up(tx: &Transaction<'_>, call: CallId, now: UnixMillis) -> Result<(), StoreError> {
+    let settled: bool = tx.query_row(
+        "select exists (select 1 from stages where call_id = ?1 and stage = 'transcript' \
+         and status in ('completed', 'skipped'))",
+        [call.0],
+        |row| row.get(0),
+    )?;
+    if settled && summaries::is_stale(tx, call)? {
+        make_due(tx, call, Stage::Summary, now)?;
+    }
+    Ok(())
+}
+
+/// Makes the summary of a call due whose words, or who said them, a person has put right.
+pub(super) fn sum_up_again(
+    tx: &Transaction<'_>,
+    call: CallId,
+    now: UnixMillis,
+) -> Result<(), StoreError> {
+    summaries::words_changed(tx, call, now)?;
+    sum_up(tx, call, now)?;
+    refresh(tx, call)
 }
 
 /// Recordings that came are used, whatever became of the others of the same call.
@@ -181,6 +208,21 @@ pub(super) fn skip(tx: &Transaction<'_>, call: CallId, stage: Stage) -> Result<(
     Ok(())
 }
 
+/// Makes a stage due since the call's end, unless it has a row already.
+pub(super) fn due_at_end(
+    tx: &Transaction<'_>,
+    call: CallId,
+    stage: Stage,
+) -> Result<(), StoreError> {
+    tx.execute(
+        "insert into stages (call_id, stage, status, next_attempt_at_ms, updated_at_ms) \
+         select id, ?2, 'pending', ended_at_ms, ended_at_ms from calls where id = ?1 \
+         on conflict do nothing",
+        params![call.0, stage.as_str()],
+    )?;
+    Ok(())
+}
+
 /// Takes back that there is nothing to do: there may be sound after all.
 pub(super) fn unskip(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
     tx.execute("delete from stages where call_id = ?1 and status = 'skipped'", [call.0])?;
@@ -204,13 +246,14 @@ pub(super) fn refresh(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreErr
     }
     // An attempt that is under way has not failed yet, so it is no retry yet. What merely waits for
     // the network comes last: it goes on by itself, and what a person can do something about must
-    // not hide behind it.
+    // not hide behind it. Behind that is only a summary whose turn it is.
     tx.execute(
         "update calls set (last_error, retry_count, waiting_for) = ( \
            select coalesce(max(s.last_error), iif(calls.recording_status = 'failed' or calls.end_reason = 'failed', calls.last_error, null)), \
                   coalesce(max(s.attempts - (s.status = 'processing')), 0), max(s.waiting_for) \
            from (select * from stages where call_id = ?1 and status not in ('completed', 'skipped') \
-             order by waiting_for is 'network', \
+             order by iif(stage = 'summary' and waiting_for is null and last_error is null, 2, \
+               waiting_for is 'network'), \
                instr('fetch split transcript summary archive delete', stage) limit 1) s) \
          where id = ?1",
         [call.0],

@@ -15,6 +15,8 @@ use super::StoreError;
 /// How long a connection waits for another's lock: a checkpoint on a slow card.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
+/// Statements that a reading connection keeps ready: a page asks a few dozen different ones.
+const STATEMENTS_KEPT: usize = 64;
 /// What is set aside for changes on a disk that others have filled: some four thousand pages, or a
 /// thousand changes that could not be folded into the ledger's file.
 const JOURNAL_ROOM_BYTES: u64 = 16 * 1024 * 1024;
@@ -86,6 +88,7 @@ impl ReadPool {
             .map(|_| {
                 let connection = Connection::open_with_flags(path, flags)?;
                 connection.busy_timeout(BUSY_WAIT)?;
+                connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
                 connection.pragma_update(None, "query_only", "on")?;
                 Ok(connection)
             })

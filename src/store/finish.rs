@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::streams::{insert_gaps, sql_count, sql_samples};
-use super::{CallId, GapRow, Store, StoreError, calls, chain};
+use super::{CallId, GapRow, Store, StoreError, calls, chain, summaries};
 use crate::clock::BootMoment;
 use crate::domain::{CallSid, EndReason, Party, RateHz, Samples8k, Stage, TrackSource, UnixMillis};
 
@@ -204,6 +204,7 @@ fn apply(tx: &Transaction<'_>, finish: &Finish) -> Result<(), StoreError> {
     if heard {
         tx.execute("update calls set recording_status = 'completed' where id = ?1", [call.0])?;
         chain::make_due(tx, call, Stage::Transcript, finish.at)?;
+        summaries::forget_line(tx, call)?;
         if is_news && super::cloud::has_any(tx, call)? {
             // Twilio's copy was here first: what was heard live is filled from it now.
             super::split::undo(tx, call)?;
@@ -292,7 +293,7 @@ fn end_of_earlier_parts(
 }
 
 /// A call that is over and left no sound has nothing to write down or archive, unless Twilio has a
-/// copy; one with sound that this version does not summarise says so.
+/// copy. What became of it is said in a line.
 pub(super) fn settle_soundless(tx: &Transaction<'_>, call: CallId) -> Result<(), StoreError> {
     let (ended, awaited, has_sound): (bool, bool, bool) = tx.query_row(
         "select ended_at_ms is not null, recording_status = 'recording', \
@@ -303,14 +304,13 @@ pub(super) fn settle_soundless(tx: &Transaction<'_>, call: CallId) -> Result<(),
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     if awaited && !has_sound {
+        summaries::forget_line(tx, call)?;
         return chain::unskip(tx, call);
     }
-    if ended && !awaited {
-        if !has_sound {
-            chain::skip(tx, call, Stage::Transcript)?;
-            chain::skip(tx, call, Stage::Archive)?;
-        }
-        chain::skip(tx, call, Stage::Summary)?;
+    if ended && !awaited && !has_sound {
+        chain::skip(tx, call, Stage::Transcript)?;
+        chain::skip(tx, call, Stage::Archive)?;
+        chain::due_at_end(tx, call, Stage::Summary)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, Row, Transaction, params};
 
-use super::{CallId, Store, StoreError, garbage, read};
+use super::{CallId, Store, StoreError, garbage, read, summaries};
 use crate::domain::{CallSid, Party, PieceKind, RecordingSid, Stage, TrackSource, UnixMillis};
 
 /// Calls looked at once, the oldest: more than fit on the largest card with a minute each.
@@ -149,6 +149,7 @@ fn apply(tx: &Transaction<'_>, purge: &Purge) -> Result<(), StoreError> {
             }
             PieceKind::Words => {
                 tx.execute("delete from transcripts where call_id = ?1", [call.0])?;
+                summaries::go_with_the_words(tx, call)?;
                 tx.execute(
                     "update calls set words_purged_at_ms = ?1 where id = ?2",
                     params![at.get(), call.0],
@@ -200,7 +201,7 @@ fn calls(db: &Connection, filter: &str, call: i64) -> Result<Vec<Keepsake>, Stor
            (select stage from stages where call_id = calls.id and stage <> 'delete' \
               and (status in ('pending', 'processing') \
                 or (status = 'failed' and stage in ('split', 'transcript', 'archive'))) \
-              order by instr('fetch split transcript summary archive', stage) limit 1), \
+              order by instr('fetch split transcript archive summary', stage) limit 1), \
            exists (select 1 from stages where call_id = calls.id and stage = 'delete' \
              and status in ('pending', 'processing', 'failed')), \
            not exists (select 1 from streams where call_id = calls.id and stopped_at_ms is null) \
@@ -256,7 +257,7 @@ const WORDS: &str = "select t.call_id, 'transcript', 'transcript', 0, null, null
       object_key, o.size_bytes, o.sha256, o.etag, null \
     from calls join transcripts t on t.call_id = calls.id \
     left join archive_objects o on o.call_id = calls.id and o.object_key like '%/transcript.json' \
-      and o.proven_at_ms >= t.created_at_ms \
+      and o.proven_at_ms >= coalesce(t.changed_at_ms, t.created_at_ms) \
     where true {filter} order by t.call_id";
 
 fn piece(row: &Row<'_>) -> Result<Piece, StoreError> {

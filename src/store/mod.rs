@@ -16,6 +16,7 @@ mod chain;
 mod clock;
 mod cloud;
 mod connection;
+mod contacts;
 mod erasure_items;
 mod erasure_rows;
 mod erasures;
@@ -29,6 +30,8 @@ mod keepsakes;
 mod kept;
 mod legs;
 mod list;
+mod notes;
+mod numbers;
 mod orders;
 mod outages;
 mod outside;
@@ -39,9 +42,11 @@ mod read;
 mod retry;
 mod rows;
 mod schema;
+mod search;
 mod split;
 mod stages;
 mod streams;
+mod summaries;
 mod survey;
 mod transcripts;
 mod turns;
@@ -60,6 +65,7 @@ pub use archive::ArchiveObject;
 pub use calls::{NewCall, StatusOutcome, StatusUpdate};
 pub use clock::PutRight;
 pub use cloud::{CloudUpdate, Fetched};
+pub use contacts::{Contact, Imported};
 pub use erasure_rows::{Erasure, Item, ItemKind, ItemStatus, PendingErasure, Place, Tried};
 pub use erasures::{Begun, Erasable, ErasureOf, NewErasure};
 pub use error::StoreError;
@@ -70,6 +76,8 @@ pub use holds::Held;
 pub use keepsakes::{Archived, Keepsake, Piece, Purge, WORDS_NAME};
 pub use kept::{PutBack, SignOfLife, put_back};
 pub use legs::LegRow;
+pub use notes::{Corrected, CorrectionRow, NewCorrection, NoteRow};
+pub use numbers::{LastSummary, NumberCursor, NumberPage, NumberRow, OpenItem};
 pub use orders::{OrderRow, Ordered, order_window};
 pub use outages::Outage;
 pub use outside::{
@@ -84,9 +92,11 @@ pub use rows::{
     Backlog, Call, CallDetail, CallFilter, CallId, CallPage, CloudRecordingRow, Cursor, FillRow,
     GapRow, SegmentRow, StageRow, TrackRow, TranscriptRow, WordRow,
 };
+pub use search::{Hit, HitPage, HitPlace, SaidAt, SearchQuery, Snippet, TERMS_MAX};
 pub use split::{Fill, Rewritten, Split};
 pub use stages::{Claim, Output, Settlement};
 pub use streams::{NewStream, StreamEnd, StreamPlace, TokenVerdict};
+pub use summaries::{ActionItem, Statement, Stretch, SummaryRow, Told};
 pub use survey::{Count, Survey, Trouble, addresses, survey};
 pub use voices::{missed, own_source};
 

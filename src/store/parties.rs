@@ -30,6 +30,7 @@ impl Store {
                 if has_own_source(tx, call)? {
                     chain::again_if_done(tx, CallId(call), Stage::Transcript, at)?;
                 }
+                chain::sum_up_again(tx, CallId(call), at)?;
                 // The archive has the words under the other names.
                 chain::again_if_done(tx, CallId(call), Stage::Archive, at)?;
                 tx.execute(

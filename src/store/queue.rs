@@ -35,18 +35,33 @@ pub struct Pace {
     pub first_at: UnixMillis,
 }
 
+/// One part for each status, so that each has its index and what is done is not looked at.
+pub(super) fn queue_sql() -> String {
+    let of = |status: StageStatus| {
+        format!(
+            "select call_sid, coalesce(started_at_ms, created_at_ms) as began, stage, status, \
+             attempts, stages.last_error, stages.waiting_for, next_attempt_at_ms, call_id, \
+             instr('fetch split transcript summary archive delete', stage) as step \
+             from stages cross join calls on calls.id = call_id where status = '{status}'"
+        )
+    };
+    format!(
+        "{} union all {} union all {} order by began, call_id, step limit ?1",
+        of(StageStatus::Pending),
+        of(StageStatus::Processing),
+        of(StageStatus::Failed)
+    )
+}
+
+/// The statement behind [`Store::pace`].
+pub(super) const PACE_SQL: &str = "select stage, count(*), min(updated_at_ms) from stages \
+    where status = 'completed' and updated_at_ms >= ?1 group by stage";
+
 impl Store {
     /// Lists what is undone, the oldest call first, at most `limit`.
     pub async fn queue(&self, limit: u32) -> Result<Vec<QueueItem>, StoreError> {
         self.read(move |db| {
-            let mut found = db.prepare(
-                "select call_sid, coalesce(started_at_ms, created_at_ms), stage, status, attempts, \
-                 stages.last_error, stages.waiting_for, next_attempt_at_ms \
-                 from stages join calls on calls.id = call_id \
-                 where status in ('pending', 'processing', 'failed') \
-                 order by 2, call_id, instr('fetch split transcript summary archive delete', stage) \
-                 limit ?1",
-            )?;
+            let mut found = db.prepare_cached(&queue_sql())?;
             let mut rows = found.query([limit])?;
             let mut items = Vec::new();
             while let Some(row) = rows.next()? {
@@ -69,10 +84,7 @@ impl Store {
     /// Counts what was done since `since`, per stage, to tell how long the rest will take.
     pub async fn pace(&self, since: UnixMillis) -> Result<Vec<Pace>, StoreError> {
         self.read(move |db| {
-            let mut counts = db.prepare(
-                "select stage, count(*), min(updated_at_ms) from stages \
-                 where status = 'completed' and updated_at_ms >= ?1 group by stage",
-            )?;
+            let mut counts = db.prepare_cached(PACE_SQL)?;
             let mut rows = counts.query([since.get()])?;
             let mut pace = Vec::new();
             while let Some(row) = rows.next()? {

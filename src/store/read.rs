@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     Call, CallDetail, CallId, CloudRecordingRow, FillRow, GapRow, SegmentRow, StageRow, Store,
-    StoreError, TrackRow, TranscriptRow, announced, legs, transcripts,
+    StoreError, TrackRow, TranscriptRow, announced, legs, notes, summaries, transcripts,
 };
 use crate::domain::{CallSid, Party, RateHz, Samples8k, UnixMillis};
 
@@ -32,21 +32,14 @@ pub(super) const CALL_COLUMNS: &str = "id, call_sid, direction, origin, from_num
     last_error, retry_count, waiting_for, parties_swapped, hold, hold_note, sound_purged_at_ms, \
     words_purged_at_ms, folder, live_copy, declined_at_ms, \
     (select min(next_attempt_at_ms) from stages where call_id = calls.id and status = 'pending' \
-     and attempts > 0) as next_attempt_at_ms";
+     and attempts > 0) as next_attempt_at_ms, \
+    (select name from contacts where number = calls.other_number) as name";
 
 impl Store {
     /// Returns a call with all that belongs to it.
     pub async fn call(&self, call_sid: &CallSid) -> Result<Option<CallDetail>, StoreError> {
-        let recorded = self.call_as_recorded(call_sid).await?;
-        Ok(recorded.map(|mut detail| {
-            if detail.call.parties_swapped {
-                swap(&mut detail);
-            }
-            detail
-                .tracks
-                .sort_by_key(|track| (track.party, track.source, track.part_no, track.rate));
-            detail
-        }))
+        let call_sid = call_sid.clone();
+        self.read(move |db| detail_of(db, &call_sid)).await
     }
 
     /// Returns a call with all that belongs to it, each party as it was recorded, whoever was
@@ -56,21 +49,7 @@ impl Store {
         call_sid: &CallSid,
     ) -> Result<Option<CallDetail>, StoreError> {
         let call_sid = call_sid.clone();
-        self.read(move |db| {
-            // By any name that Twilio, or before Twilio this box, has for it.
-            let sql = format!(
-                "select {CALL_COLUMNS} from calls where id = coalesce( \
-                   (select id from calls where call_sid = ?1), \
-                   (select call_id from legs where call_sid = ?1), \
-                   (select call_id from orders where first_sid = ?1))"
-            );
-            let call = db
-                .query_row(&sql, [call_sid.as_str()], |row| Ok(call_row(row)))
-                .optional()?
-                .transpose()?;
-            call.map(|call| detail(db, call)).transpose()
-        })
-        .await
+        self.read(move |db| recorded_detail(db, &call_sid)).await
     }
 
     /// Returns a call's conversation, if it has one.
@@ -79,32 +58,7 @@ impl Store {
         call_sid: &CallSid,
     ) -> Result<Option<TranscriptRow>, StoreError> {
         let call_sid = call_sid.clone();
-        self.read(move |db| {
-            let head = db
-                .query_row(
-                    "select call_id, source, language, model, dropped, parties_swapped \
-                     from transcripts join calls on calls.id = call_id where call_sid = ?1",
-                    [call_sid.as_str()],
-                    |row| {
-                        let call: i64 = row.get(0)?;
-                        Ok((
-                            call,
-                            row.get::<_, String>(1)?,
-                            row.get(2)?,
-                            row.get(3)?,
-                            row.get(4)?,
-                            row.get::<_, bool>(5)?,
-                        ))
-                    },
-                )
-                .optional()?;
-            let Some((call, source, language, model, dropped, swapped)) = head else {
-                return Ok(None);
-            };
-            let segments = segments(db, call, swapped)?;
-            Ok(Some(TranscriptRow { source: parse(&source)?, language, model, dropped, segments }))
-        })
-        .await
+        self.read(move |db| transcript_of(db, &call_sid)).await
     }
 
     /// Adds to the trail of who heard or did what; returns when it is durable.
@@ -125,6 +79,55 @@ impl Store {
         })
         .await
     }
+}
+
+/// Reads a call with all that belongs to it, as people see it.
+pub(super) fn detail_of(
+    db: &Connection,
+    call_sid: &CallSid,
+) -> Result<Option<CallDetail>, StoreError> {
+    let recorded = recorded_detail(db, call_sid)?;
+    Ok(recorded.map(|mut detail| {
+        if detail.call.parties_swapped {
+            swap(&mut detail);
+        }
+        detail.tracks.sort_by_key(|track| (track.party, track.source, track.part_no, track.rate));
+        detail
+    }))
+}
+
+fn recorded_detail(db: &Connection, call_sid: &CallSid) -> Result<Option<CallDetail>, StoreError> {
+    // By any name that Twilio, or before Twilio this box, has for it.
+    let sql = format!(
+        "select {CALL_COLUMNS} from calls where id = coalesce( \
+           (select id from calls where call_sid = ?1), \
+           (select call_id from legs where call_sid = ?1), \
+           (select call_id from orders where first_sid = ?1))"
+    );
+    let call =
+        db.query_row(&sql, [call_sid.as_str()], |row| Ok(call_row(row))).optional()?.transpose()?;
+    call.map(|call| detail(db, call)).transpose()
+}
+
+/// Reads a call's conversation as people see it.
+pub(super) fn transcript_of(
+    db: &Connection,
+    call_sid: &CallSid,
+) -> Result<Option<TranscriptRow>, StoreError> {
+    let mut found = db.prepare_cached(
+        "select call_id, source, language, model, dropped, parties_swapped \
+         from transcripts join calls on calls.id = call_id where call_sid = ?1",
+    )?;
+    let mut rows = found.query([call_sid.as_str()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let segments = segments(db, row.get(0)?, row.get(5)?)?;
+    Ok(Some(TranscriptRow {
+        source: word(row, 1)?,
+        language: row.get(2)?,
+        model: row.get(3)?,
+        dropped: row.get(4)?,
+        segments,
+    }))
 }
 
 fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
@@ -170,7 +173,19 @@ fn detail(db: &Connection, call: Call) -> Result<CallDetail, StoreError> {
     )?;
     let legs = collect(db, legs::OF_CALL, id, legs::leg_row)?;
     let announcements = collect(db, announced::OF_CALL, id, announced::announcement_row)?;
-    Ok(CallDetail { call, stages, tracks, gaps, fills, cloud_recordings, legs, announcements })
+    Ok(CallDetail {
+        summary: summaries::of(db, call.id)?,
+        notes: notes::notes(db, call.id)?,
+        corrections: notes::corrections(db, call.id, call.parties_swapped)?,
+        call,
+        stages,
+        tracks,
+        gaps,
+        fills,
+        cloud_recordings,
+        legs,
+        announcements,
+    })
 }
 
 /// Exchanges the two parties, but not whose own microphone it is.
@@ -206,6 +221,7 @@ pub(super) fn call_row(row: &Row<'_>) -> Result<Call, StoreError> {
     Ok(Call {
         id: CallId(row.get("id")?),
         call_sid: word(row, "call_sid")?,
+        name: row.get("name")?,
         direction: word(row, "direction")?,
         origin: word(row, "origin")?,
         from_number: row.get("from_number")?,

@@ -47,8 +47,8 @@ impl Store {
     ) -> Result<Vec<(CallSid, Stage)>, StoreError> {
         self.write(move |tx| {
             let mut failed = tx.prepare(
-                "select id, call_sid from calls where exists \
-                 (select 1 from stages where call_id = calls.id and status = 'failed') order by id",
+                "select id, call_sid from calls where id in \
+                 (select call_id from stages where status = 'failed') order by id",
             )?;
             let calls = failed
                 .query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?

@@ -1,6 +1,6 @@
 //! What the ledger answers with.
 
-use super::{AnnouncementRow, LegRow};
+use super::{AnnouncementRow, CorrectionRow, LegRow, NoteRow, SearchQuery, SummaryRow};
 use crate::domain::{
     CallSid, Direction, DurationSource, EndReason, GapReason, Origin, Party, PartyMap, RateHz,
     RecordingSid, RecordingStatus, Samples8k, Stage, StageStatus, TrackSource, UnixMillis,
@@ -27,6 +27,8 @@ pub struct Call {
     pub id: CallId,
     /// Twilio's name of it.
     pub call_sid: CallSid,
+    /// Whose the number of the other side is, if that is known.
+    pub name: Option<String>,
     /// Who rang whom.
     pub direction: Direction,
     /// What began it.
@@ -230,6 +232,12 @@ pub struct CallDetail {
     pub legs: Vec<LegRow>,
     /// What was told before it was recorded, by time.
     pub announcements: Vec<AnnouncementRow>,
+    /// What it came to, once that is known.
+    pub summary: Option<SummaryRow>,
+    /// What people noted, the first first.
+    pub notes: Vec<NoteRow>,
+    /// What people put right, the first time first.
+    pub corrections: Vec<CorrectionRow>,
 }
 
 impl CallDetail {
@@ -306,6 +314,8 @@ pub struct CallFilter {
     pub from: Option<UnixMillis>,
     /// Only calls created before this.
     pub to: Option<UnixMillis>,
+    /// Only calls in which this is found.
+    pub words: Option<SearchQuery>,
 }
 
 /// Where a page of calls ends and the next begins.

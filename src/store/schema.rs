@@ -19,6 +19,7 @@ const STEPS: &[M<'_>] = &[
     M::up(include_str!("migrations/0005_clock.sql")),
     M::up(include_str!("migrations/0006_keeping.sql")),
     M::up(include_str!("migrations/0007_calling.sql")),
+    M::up(include_str!("migrations/0008_find.sql")),
 ];
 
 /// The schema version this program writes.

@@ -1,14 +1,101 @@
+CREATE VIEW call_documents as
+select id, parent_call_sid, ended_at_ms,
+    (select group_concat(text, ' ') from (select text from segments where call_id = calls.id
+        and party = iif(parties_swapped, 'technician', 'agent') order by start_ms, id)) as agent,
+    (select group_concat(text, ' ') from (select text from segments where call_id = calls.id
+        and party = iif(parties_swapped, 'agent', 'technician') order by start_ms, id)) as technician,
+    from_number || ' ' || to_number
+        || iif(from_number glob '+[0-9]*', ' ' || substr(from_number, -10) || ' ' || substr(from_number, -9)
+            || ' ' || substr(from_number, -8) || ' ' || substr(from_number, -7) || ' ' || substr(from_number, -4), '')
+        || iif(to_number glob '+[0-9]*', ' ' || substr(to_number, -10) || ' ' || substr(to_number, -9)
+            || ' ' || substr(to_number, -8) || ' ' || substr(to_number, -7) || ' ' || substr(to_number, -4), '')
+        as numbers,
+    (select group_concat(text, ' ') from (select text from notes where call_id = calls.id order by id)) as notes
+from calls;
+
 CREATE TRIGGER audit_is_never_changed before update on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
 CREATE TRIGGER audit_is_never_deleted before delete on audit
 begin select raise(abort, 'the audit trail is append only'); end;
 
+CREATE TRIGGER call_counts_for_its_number after insert on calls
+when new.parent_call_sid is null and new.other_number <> ''
+begin
+    insert into numbers (number, calls, first_at_ms, last_at_ms)
+    values (new.other_number, 1, new.created_at_ms, new.created_at_ms)
+    on conflict (number) do update set calls = calls + 1,
+        first_at_ms = min(first_at_ms, excluded.first_at_ms), last_at_ms = max(last_at_ms, excluded.last_at_ms);
+end;
+
+CREATE TRIGGER call_counts_when_it_really_was after update of created_at_ms on calls
+when new.parent_call_sid is null
+begin
+    update numbers set
+        first_at_ms = (select min(created_at_ms) from calls where parent_call_sid is null and other_number = new.other_number),
+        last_at_ms = (select max(created_at_ms) from calls where parent_call_sid is null and other_number = new.other_number)
+    where number = new.other_number;
+end;
+
+CREATE TRIGGER call_does_not_count_once_gone after delete on calls
+when old.parent_call_sid is null
+begin
+    delete from numbers where number = old.other_number;
+    insert into numbers (number, calls, first_at_ms, last_at_ms)
+    select other_number, count(*), min(created_at_ms), max(created_at_ms) from calls
+    where parent_call_sid is null and other_number = old.other_number and other_number <> '' group by other_number;
+end;
+
+CREATE TRIGGER call_is_found_once_over after update of ended_at_ms, parties_swapped on calls
+when new.ended_at_ms is not null and new.parent_call_sid is null
+begin
+    delete from call_search where rowid = new.id;
+    insert into call_search (rowid, agent, technician, numbers, notes)
+    select id, agent, technician, numbers, notes from call_documents where id = new.id;
+end;
+
+CREATE TRIGGER call_is_not_found_once_gone after delete on calls
+begin
+    delete from call_search where rowid = old.id;
+    insert or replace into meta (key, value) values ('search_forgets', '1');
+end;
+
+CREATE TRIGGER contact_is_found after insert on contacts
+begin
+    insert into contact_search (name, number) values (new.name, new.number);
+end;
+
+CREATE TRIGGER contact_is_found_by_its_new_name after update of name on contacts
+begin
+    update contact_search set name = new.name where number = old.number;
+end;
+
+CREATE TRIGGER contact_is_not_found_once_gone after delete on contacts
+begin
+    delete from contact_search where number = old.number;
+end;
+
 CREATE TRIGGER copies_are_counted after update of path on cloud_recordings
 when new.path is not null and old.path is null begin
     insert into written_days (day, kind, size_bytes)
     values (strftime('%Y-%m-%d', new.fetched_at_ms / 1000, 'unixepoch'), 'cloud_copy', new.size_bytes)
     on conflict do update set size_bytes = size_bytes + excluded.size_bytes;
+end;
+
+CREATE TRIGGER note_is_found after insert on notes
+begin
+    delete from call_search where rowid = new.call_id;
+    insert into call_search (rowid, agent, technician, numbers, notes)
+    select id, agent, technician, numbers, notes from call_documents
+    where id = new.call_id and ended_at_ms is not null and parent_call_sid is null;
+end;
+
+CREATE TRIGGER note_is_not_found_once_gone after delete on notes
+begin
+    delete from call_search where rowid = old.call_id;
+    insert into call_search (rowid, agent, technician, numbers, notes)
+    select id, agent, technician, numbers, notes from call_documents
+    where id = old.call_id and ended_at_ms is not null and parent_call_sid is null;
 end;
 
 CREATE TRIGGER tracks_are_counted after insert on tracks begin
@@ -37,6 +124,47 @@ CREATE TABLE announcements (
     voice text,
     primary key (call_id, at_ms, leg)
 ) strict, without rowid;
+CREATE TRIGGER words_are_found_once_put_right after update of text on segments
+begin
+    delete from call_search where rowid = old.call_id;
+    insert into call_search (rowid, agent, technician, numbers, notes)
+    select id, agent, technician, numbers, notes from call_documents
+    where id = old.call_id and ended_at_ms is not null and parent_call_sid is null;
+end;
+
+CREATE TRIGGER words_are_found_once_written after update of status on stages
+when new.stage = 'transcript' and new.status = 'completed' and old.status <> 'completed'
+begin
+    delete from call_search where rowid = new.call_id;
+    insert into call_search (rowid, agent, technician, numbers, notes)
+    select id, agent, technician, numbers, notes from call_documents
+    where id = new.call_id and ended_at_ms is not null and parent_call_sid is null;
+end;
+
+CREATE TRIGGER words_are_not_found_once_gone after delete on transcripts
+begin
+    delete from call_search where rowid = old.call_id;
+    insert into call_search (rowid, agent, technician, numbers, notes)
+    select id, agent, technician, numbers, notes from call_documents
+    where id = old.call_id and ended_at_ms is not null and parent_call_sid is null;
+end;
+
+CREATE TRIGGER words_let_go_are_forgotten after update of words_purged_at_ms on calls
+when new.words_purged_at_ms is not null
+begin
+    insert or replace into meta (key, value) values ('search_forgets', '1');
+end;
+
+CREATE TABLE action_items (
+    id integer primary key,
+    call_id integer not null references calls (id) on delete cascade,
+    text text not null,
+    who text not null,                       -- 'agent', 'technician', 'agent technician' or '': not said
+    due text,                                -- when, in the words it was said in
+    places text not null,                    -- JSON: where it was said
+    done_at_ms integer,                      -- null while it is open
+    done_by text                             -- user or token
+) strict;
 
 CREATE TABLE api_tokens (
     id integer primary key,
@@ -67,6 +195,19 @@ CREATE TABLE audit (
     call_sid text,
     detail text
 ) strict;
+
+CREATE VIRTUAL TABLE call_search using fts5 (
+    agent, technician, numbers, notes,
+    content = '', contentless_delete = 1, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
+);
+
+CREATE TABLE 'call_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'call_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'call_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB, origin INTEGER);
+
+CREATE TABLE 'call_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
 
 CREATE TABLE calls (
     id integer primary key,
@@ -99,6 +240,8 @@ CREATE TABLE calls (
     hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
     folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
     live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, declined_at_ms integer, -- 0: answered without a stream (too many calls)
+    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, other_number text
+    generated always as (iif(direction = 'inbound', from_number, to_number)) virtual, -- 0: answered without a stream (too many calls)
     check ((duration_s is null) = (duration_source is null))
 ) strict;
 
@@ -121,6 +264,37 @@ CREATE TABLE cloud_recordings (
     created_at_ms integer not null,
     updated_at_ms integer not null
 , frames integer, rate_hz integer, origin_sample integer, fetched_at_ms integer, split_at_ms integer, purged_at_ms integer) strict;
+
+CREATE VIRTUAL TABLE contact_search using fts5 (
+    name, number unindexed, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
+);
+
+CREATE TABLE 'contact_search_config'(k PRIMARY KEY, v) WITHOUT ROWID;
+
+CREATE TABLE 'contact_search_content'(id INTEGER PRIMARY KEY, c0, c1);
+
+CREATE TABLE 'contact_search_data'(id INTEGER PRIMARY KEY, block BLOB);
+
+CREATE TABLE 'contact_search_docsize'(id INTEGER PRIMARY KEY, sz BLOB);
+
+CREATE TABLE 'contact_search_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID;
+
+CREATE TABLE contacts (
+    number text primary key,                 -- E.164
+    name text not null,
+    imported_at_ms integer not null
+) strict, without rowid;
+
+CREATE TABLE corrections (
+    id integer primary key,
+    call_id integer not null references calls (id) on delete cascade,
+    party text not null check (party in ('agent', 'technician')), -- as recorded; see calls.parties_swapped
+    start_ms integer not null,               -- of the segment, on the call's timeline
+    original text not null,                  -- what was heard
+    text text not null,                      -- what was said
+    author text not null,
+    at_ms integer not null
+) strict;
 
 CREATE TABLE erased_calls (
     call_sid text primary key,
@@ -220,6 +394,21 @@ CREATE TABLE orders (
     boot_ms integer not null                 -- since boot, at asked_at_ms
 ) strict;
 
+CREATE TABLE notes (
+    id integer primary key,
+    call_id integer not null references calls (id) on delete cascade,
+    at_ms integer not null,
+    author text not null,                    -- user, token or 'local'
+    text text not null
+) strict;
+
+CREATE TABLE numbers (
+    number text primary key,
+    calls integer not null,
+    first_at_ms integer not null,
+    last_at_ms integer not null
+) strict, without rowid;
+
 CREATE TABLE outages (
     id integer primary key,
     from_ms integer not null,
@@ -245,7 +434,7 @@ CREATE TABLE segments (
     confidence real not null,                -- exp(mean log-probability of its tokens)
     avg_logprob real not null,
     no_speech_prob real not null
-, words text) strict;
+, words text, original text) strict;
 
 CREATE TABLE sessions (
     token_sha256 blob not null primary key,  -- of what the browser's cookie says
@@ -289,6 +478,21 @@ CREATE TABLE streams (
     error text                               -- Twilio's own words, from its stream-error callback
 ) strict;
 
+CREATE TABLE summaries (
+    call_id integer primary key references calls (id) on delete cascade,
+    engine text not null check (engine in ('extractive', 'openai')),
+    model text,                              -- the server's, as it names it; null for 'extractive'
+    outcome text not null check (outcome in ('talked', 'cut-off', 'nobody-spoke', 'unclear',
+        'no-answer', 'busy', 'failed', 'canceled', 'not-heard')),
+    ended_by text check (ended_by in ('caller', 'office', 'recorder')), -- null where nobody can know
+    text text not null,
+    covers real not null check (covers between 0 and 1), -- how much of the call it was made from
+    left_out integer not null default 0,     -- statements that the words of the call did not bear out
+    statements text not null,                -- JSON: each one, by whom, and the places it rests on
+    words_at_ms integer,                     -- which words it was made from (transcripts.changed_at_ms); null: there were none
+    made_at_ms integer not null
+) strict;
+
 CREATE TABLE tracks (
     id integer primary key,
     call_id integer not null references calls (id) on delete cascade,
@@ -313,7 +517,7 @@ CREATE TABLE transcripts (
     model text not null,
     dropped integer not null default 0,      -- stretches the model was too unsure of to keep
     created_at_ms integer not null
-) strict;
+, changed_at_ms integer) strict;
 
 CREATE TABLE users (
     id integer primary key,
@@ -330,11 +534,19 @@ CREATE TABLE written_days (
     primary key (day, kind)
 ) strict, without rowid;
 
-CREATE INDEX calls_by_from on calls (from_number);
+CREATE INDEX action_items_of_call on action_items (call_id);
+
+CREATE INDEX action_items_open on action_items (call_id) where done_at_ms is null;
+
+CREATE INDEX calls_by_from on calls (from_number, created_at_ms desc, id desc) where parent_call_sid is null;
+
+CREATE INDEX calls_by_other on calls (other_number, created_at_ms desc, id desc) where parent_call_sid is null;
+
+CREATE INDEX calls_by_recording on calls (recording_status, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_by_time on calls (created_at_ms desc, id desc) where parent_call_sid is null;
 
-CREATE INDEX calls_by_to on calls (to_number);
+CREATE INDEX calls_by_to on calls (to_number, created_at_ms desc, id desc) where parent_call_sid is null;
 
 CREATE INDEX calls_erasing on calls (id) where erasing is not null;
 
@@ -348,6 +560,8 @@ CREATE INDEX cloud_recordings_by_call_sid on cloud_recordings (call_sid);
 
 CREATE INDEX cloud_recordings_of_call on cloud_recordings (call_id);
 
+CREATE INDEX corrections_of_call on corrections (call_id);
+
 CREATE INDEX erasure_items_pending on erasure_items (place, next_attempt_at_ms) where status = 'pending';
 
 CREATE INDEX erasures_untold on erasures (id) where told_at_ms is null;
@@ -357,6 +571,9 @@ CREATE INDEX legs_of_call on legs (call_id);
 CREATE INDEX legs_of_parent on legs (parent_call_sid) where call_id is null;
 
 CREATE INDEX orders_open on orders (call_id) where fate in ('asked', 'unanswered');
+CREATE INDEX notes_of_call on notes (call_id);
+
+CREATE INDEX numbers_by_time on numbers (last_at_ms desc, number desc);
 
 CREATE INDEX outages_open on outages (id) where to_ms is null;
 
@@ -365,6 +582,8 @@ CREATE INDEX outages_unsure on outages (boot_id) where from_boot_ms is not null 
 CREATE INDEX segments_of_call on segments (call_id, start_ms);
 
 CREATE INDEX sessions_by_user on sessions (user_id);
+
+CREATE INDEX stages_done on stages (updated_at_ms) where status = 'completed';
 
 CREATE INDEX stages_due on stages (stage, next_attempt_at_ms) where status = 'pending';
 

@@ -7,7 +7,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::chain::{self, advance, make_due, refresh};
 use super::{
-    ArchiveObject, CallId, Split, Store, StoreError, TranscriptRow, heard, pauses, read, turns,
+    ArchiveObject, CallId, Split, Store, StoreError, SummaryRow, TranscriptRow, heard, pauses,
+    read, summaries, turns,
 };
 use crate::domain::{CallSid, Stage, UnixMillis, WaitingFor};
 
@@ -69,6 +70,8 @@ pub enum Output {
     Fetched,
     /// Twilio's copies have become the call's own.
     Split(Split),
+    /// What the call came to, which replaces what stood there before.
+    Summary(SummaryRow),
     /// The archive has shown all of these back.
     Archived {
         /// What it holds of the call now.
@@ -283,6 +286,7 @@ fn done(
 ) -> Result<(), StoreError> {
     let call = claim.call;
     let grown = has_grown(tx, claim)?;
+    let mut status = "completed";
     match output {
         Output::Transcript { transcript, spent } => {
             super::transcripts::write(tx, call, transcript, now)?;
@@ -297,10 +301,17 @@ fn done(
                 super::split::undo(tx, call)?;
             }
         }
+        Output::Summary(summary) => {
+            summaries::write(tx, call, summary, now)?;
+            // Of a call without words there was nothing to sum up: a line says what became of it.
+            if summary.words_at.is_none() {
+                status = "skipped";
+            }
+        }
         Output::Archived { objects } => super::archive::write(tx, call, objects, now)?,
         Output::Kept | Output::Fetched | Output::Deleted => {}
     }
-    close(tx, claim, "completed", None, now)?;
+    close(tx, claim, status, None, now)?;
     go_on(tx, claim, grown, now)
 }
 
@@ -337,7 +348,11 @@ fn has_grown(tx: &Transaction<'_>, claim: &Claim) -> Result<bool, StoreError> {
             "select exists (select 1 from cloud_recordings where call_id = ?1 \
              and fetched_at_ms > ?2)",
         ),
-        Stage::Summary => Ok(false),
+        // In the same millisecond too: it is better summed up once too often.
+        Stage::Summary => since(
+            "select exists (select 1 from transcripts where call_id = ?1 \
+             and coalesce(changed_at_ms, created_at_ms) >= ?2)",
+        ),
     }
 }
 

@@ -12,9 +12,12 @@ mod growing;
 mod heard;
 mod keeping;
 mod kept;
+mod notes;
 mod orders;
 mod own;
+mod plans;
 mod returning;
+mod search;
 mod turns;
 mod upgrade;
 
@@ -300,7 +303,7 @@ async fn settling_writes_the_result_and_the_status_together() {
     assert_eq!(ledger.store.transcript(&sid(1)).await.unwrap().unwrap(), transcript());
     let left = ledger.store.backlog().await.unwrap();
     let left: Vec<Stage> = left.iter().map(|row| row.stage).collect();
-    assert_eq!(left, [Stage::Archive], "it is time for it now");
+    assert_eq!(left, [Stage::Archive, Stage::Summary], "it is time for them now");
     let garbage = ledger.store.garbage().await.unwrap();
     assert_eq!(garbage.len(), 1, "the row of a file goes before the file does");
     assert_eq!(ledger.store.call(&sid(1)).await.unwrap().unwrap().tracks.len(), 3);

@@ -43,7 +43,7 @@ pub(super) fn write(
             as_json(&segment.words)
         ])?;
     }
-    Ok(())
+    super::notes::correct_again(tx, call)
 }
 
 /// Writes words as `[["Good",420,610],["morning.",620,1100]]`; none as nothing.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Rooms by step, ground floor first. Rooms on one step are strangers.
 const STAIR: &[&[&str]] = &[
     &["domain"],
-    &["clock", "telemetry", "audio", "twilio"],
+    &["clock", "telemetry", "audio", "contacts", "twilio"],
     &["vault", "models", "microphone"],
     &["store"],
     &["pipeline"],
@@ -14,6 +14,7 @@ const STAIR: &[&[&str]] = &[
         "calling",
         "capture",
         "transcribe",
+        "summarize",
         "cloud",
         "archive",
         "retention",
@@ -38,7 +39,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["web", "simulate"]),
     ("x509_parser", &["web", "twilio"]),
     ("tokio_tungstenite", &["web", "simulate"]),
-    ("reqwest", &["twilio", "models", "archive", "simulate", "cli"]),
+    ("reqwest", &["twilio", "models", "archive", "summarize", "simulate", "cli"]),
     ("object_store", &["archive"]),
     ("hound", &["audio"]),
     ("rubato", &["audio"]),
@@ -57,13 +58,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("toml_edit", &["config"]),
     ("indicatif", &["cli"]),
-    ("phonenumber", &["calling"]),
     ("tar", &["care"]),
     ("flate2", &["care"]),
     ("rpassword", &["cli"]),
     ("argon2", &["access"]),
     ("governor", &["access"]),
     ("cookie", &["web"]),
+    ("phonenumber", &["contacts"]),
+    ("csv", &["contacts"]),
 ];
 
 fn step(room: &str) -> Option<usize> {

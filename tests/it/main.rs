@@ -21,6 +21,8 @@ mod crash;
 mod degraded;
 mod doctor;
 mod encrypted;
+#[cfg(feature = "whisper")]
+mod find;
 mod house;
 mod keeping;
 #[cfg(feature = "whisper")]

@@ -126,6 +126,8 @@ impl House {
         };
         self.store.finish_call(finish).await.unwrap();
         self.settle(Stage::Transcript, said()).await;
+        let summary = self.store.claim(Stage::Summary, now).await.unwrap().expect("it is due");
+        self.store.settle(summary, Settlement::Nothing, now).await.unwrap();
         sweep(&self.options).await.unwrap();
         id
     }

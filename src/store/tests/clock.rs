@@ -263,3 +263,19 @@ async fn a_stream_that_returns_is_placed_by_the_clock_that_never_jumps() {
         assert_eq!(place.sound_since, Some(Duration::from_millis(since_ms)));
     }
 }
+
+#[tokio::test]
+async fn a_number_is_listed_by_when_it_really_called() {
+    let ledger = ledger();
+    let wrong = Machine::new("boot", -DAY_MS);
+    ledger.hears(1, 0, [wrong; 3]).await;
+    let right = Machine { wrong_ms: 0, synchronised: true, ..wrong };
+    ledger.hears(2, 80_000, [right; 3]).await;
+    let times = async || {
+        let page = ledger.store.numbers(None, None, 10).await.unwrap();
+        page.numbers.iter().map(|row| (row.first_at, row.last_at)).collect::<Vec<_>>()
+    };
+    assert_eq!(times().await, [(at(-DAY_MS), at(80_000))]);
+    ledger.store.put_times_right(right.at(150_000)).await.unwrap();
+    assert_eq!(times().await, [(at(0), at(80_000))]);
+}

@@ -89,7 +89,7 @@ async fn each_stage_makes_the_next_one_due_down_to_the_deletion() {
             (Stage::Fetch, Completed),
             (Stage::Split, Completed),
             (Stage::Transcript, Completed),
-            (Stage::Summary, Skipped),
+            (Stage::Summary, Pending),
             (Stage::Archive, Completed),
             (Stage::Delete, Skipped),
         ]
@@ -165,7 +165,7 @@ async fn an_outage_is_no_attempt_and_what_waits_for_it_says_so() {
     let told = store.recovered(7, 6, at(60_000)).await.unwrap().unwrap();
     assert_eq!((told.calls_recovered, told.recordings_recovered), (7, 6));
     assert_eq!(store.call(&sid(2)).await.unwrap().unwrap().call.waiting_for, None);
-    assert_eq!(store.queue(10).await.unwrap().len(), 3, "two copies and one transcript");
+    assert_eq!(store.queue(10).await.unwrap().len(), 4, "two copies, one transcript, one summary");
 }
 
 #[tokio::test]

@@ -27,10 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::announcement::{Announcement, BadSound, Sound};
 
-use crate::calling::Country;
 use crate::capture::Recorder;
 use crate::clock::SharedClock;
 use crate::cloud::Starter;
+use crate::contacts::Country;
 use crate::domain::{AccountSid, CallSid};
 use crate::store::Store;
 use crate::twilio::door::{Door, PublicUrl};

@@ -218,7 +218,45 @@ pub(super) async fn exchange(lan: &LanState, actor: &Actor, sid: &CallSid) -> Re
     swapped.map(|_| ()).ok_or_else(no_such_call)
 }
 
-fn no_such_call() -> Problem {
+/// What stands in the body that marks something to be done.
+#[derive(Debug, Deserialize)]
+struct ActionBody {
+    done: bool,
+}
+
+/// `POST /api/v1/calls/{call_sid}/actions/{id}`
+pub(super) async fn action(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path((sid, item)): Path<(String, i64)>,
+    body: Bytes,
+) -> Result<Json<Call>, Problem> {
+    let sid = call_sid(&sid)?;
+    let asked: ActionBody = serde_json::from_slice(&body).map_err(|_| {
+        Problem::bad_request("the body is JSON: {\"done\":true} or {\"done\":false}")
+    })?;
+    mark(&lan, &actor, sid.clone(), item, asked.done).await?;
+    let detail = lan.store.call(&sid).await?.ok_or_else(no_such_call)?;
+    Ok(Json(Call::new(detail, lan.schedule.held())))
+}
+
+/// Marks something to be done; the ledger puts it into the audit trail itself.
+pub(super) async fn mark(
+    lan: &LanState,
+    actor: &Actor,
+    sid: CallSid,
+    item: i64,
+    done: bool,
+) -> Result<(), Problem> {
+    let now = lan.clock.now();
+    if lan.store.mark_action((sid, item), done, actor.name.to_string(), now).await? {
+        return Ok(());
+    }
+    Err(Problem::not_found("the call has no such item; a newer summary may have taken its place"))
+}
+
+/// Says that the call is not here.
+pub(super) fn no_such_call() -> Problem {
     Problem::not_found("no such call")
 }
 

@@ -12,7 +12,8 @@ use super::pages::PageProblem;
 use super::problem::Problem;
 use super::wire::Call;
 use crate::access::Actor;
-use crate::calling::{BadNumber, NotRung};
+use crate::calling::NotRung;
+use crate::contacts::BadNumber;
 use crate::domain::{CallSid, last_four};
 
 /// What stands in the body of an order.

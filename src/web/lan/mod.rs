@@ -13,11 +13,13 @@ mod assets;
 mod calling;
 mod degraded;
 mod erasing;
+mod find;
 mod frame;
 mod gate;
 mod keeping;
 mod live;
 mod login;
+mod notes;
 mod pages;
 mod people;
 mod problem;
@@ -33,6 +35,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler as _;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -61,6 +64,9 @@ use crate::transcribe::{LiveBoard, Schedule};
 
 /// The largest body taken: a retry is 30 bytes, and nothing else is sent here.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The largest list of contacts taken: some ten thousand names.
+const CONTACTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// How long a body may pause on its way.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -163,6 +169,19 @@ fn api_routes() -> Routes {
         .seen("/api/v1/calls/{call_sid}/live", live::live)
         .changed_by(Operator, "/api/v1/calls/{call_sid}/retry", api::retry)
         .changed_by(Operator, "/api/v1/calls/{call_sid}/swap", api::swap)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/actions/{id}", api::action)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/notes", notes::note)
+        .changed_by(Operator, "/api/v1/calls/{call_sid}/corrections", notes::correct)
+        .seen("/api/v1/search", find::search)
+        .seen("/api/v1/numbers", notes::numbers)
+        .seen("/api/v1/numbers/{number}", notes::number)
+        .seen("/api/v1/contacts", notes::contacts)
+        .changed_by(
+            Operator,
+            "/api/v1/contacts",
+            // An address book is larger than what else is sent here.
+            notes::import_contacts.layer(DefaultBodyLimit::max(CONTACTS_BYTES_MAX)),
+        )
         .changed_by(Operator, "/api/v1/calls/{call_sid}/hold", keeping::hold)
         .changed_by(Operator, "/api/v1/calls/{call_sid}/release", keeping::release)
         .seen("/api/v1/health", api::health)
@@ -199,6 +218,10 @@ fn page_routes() -> Routes {
         .changed_by(Operator, "/calls/{call_sid}/hold", keeping::hold_on_page)
         .changed_by(Operator, "/calls/{call_sid}/release", keeping::release_on_page)
         .seen("/health", pages::health)
+        .changed_by(Operator, "/calls/{call_sid}/actions/{id}", pages::action)
+        .changed_by(Operator, "/calls/{call_sid}/notes", pages::note)
+        .seen("/search", pages::search)
+        .seen("/search/open", pages::open)
         .seen("/queue", pages::queue)
         .changed_by(Operator, "/queue/run", pages::run_queue)
         .changed_by(Operator, "/queue/retry", pages::retry_all)

@@ -3,6 +3,7 @@
 use crate::domain::{CallSid, UnixMillis};
 use crate::store::{CallFilter, Cursor};
 
+use super::find::words;
 use super::problem::Problem;
 
 /// Calls on a page unless asked otherwise: a tall screen and a half.
@@ -37,10 +38,7 @@ impl ListQuery {
                 "to" => filter.to = Some(moment("to", &value)?),
                 "cursor" => out.cursor = Some(cursor(&value)?),
                 "limit" => out.limit = limit(&value)?,
-                "q" => {
-                    let detail = "words cannot be searched for in this version";
-                    return Err(Problem::bad_parameter("q", detail));
-                }
+                "q" => filter.words = Some(words(&value)?).filter(|words| !words.is_empty()),
                 _ => {}
             }
         }
@@ -68,7 +66,8 @@ where
     value.parse().map_err(|error: T::Err| Problem::bad_parameter(parameter, error.to_string()))
 }
 
-fn moment(parameter: &'static str, value: &str) -> Result<UnixMillis, Problem> {
+/// Reads a moment.
+pub(super) fn moment(parameter: &'static str, value: &str) -> Result<UnixMillis, Problem> {
     let parsed = value.parse::<jiff::Timestamp>();
     parsed.map(|moment| UnixMillis::new(moment.as_millisecond())).map_err(|_| {
         let detail = "not a moment as RFC 3339 writes it, like 2026-11-21T08:00:00Z";
@@ -76,12 +75,14 @@ fn moment(parameter: &'static str, value: &str) -> Result<UnixMillis, Problem> {
     })
 }
 
-fn cursor(value: &str) -> Result<Cursor, Problem> {
+/// Reads a place in a list.
+pub(super) fn cursor(value: &str) -> Result<Cursor, Problem> {
     Cursor::from_text(value)
         .ok_or_else(|| Problem::bad_parameter("cursor", "not a `next_cursor` of an earlier answer"))
 }
 
-fn limit(value: &str) -> Result<u32, Problem> {
+/// Reads a number of things wanted.
+pub(super) fn limit(value: &str) -> Result<u32, Problem> {
     let limit = value.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.ok_or_else(|| {
         Problem::bad_parameter("limit", format!("not a number from 1 to {LIMIT_MAX}"))
@@ -97,7 +98,7 @@ mod tests {
     fn every_key_is_understood_and_unknown_ones_are_passed_over() {
         let query = "status=completed&stage=transcript&stage_status=failed&number=%2B15125550123\
                      &from=2026-11-21T08:00:00Z&to=2026-11-21T09:00:00%2B01:00&cursor=12-3&limit=200\
-                     &colour=blue";
+                     &q=capacitor&colour=blue";
         let read = ListQuery::parse(query).unwrap();
         assert_eq!(read.filter.recording_status, Some(RecordingStatus::Completed));
         assert_eq!(read.filter.stage, Some(Stage::Transcript));
@@ -106,6 +107,7 @@ mod tests {
         assert_eq!(read.filter.from, read.filter.to, "the same moment in two zones");
         assert_eq!(read.cursor.unwrap().to_text(), "12-3");
         assert_eq!(read.limit, 200);
+        assert!(read.filter.words.is_some_and(|words| !words.is_empty()));
         let empty = ListQuery::parse("status=&cursor=&limit=").unwrap();
         assert_eq!((empty.filter, empty.limit), (CallFilter::default(), LIMIT_DEFAULT));
     }
@@ -123,7 +125,6 @@ mod tests {
             ("limit=0", "limit"),
             ("limit=201", "limit"),
             ("limit=-1", "limit"),
-            ("q=capacitor", "q"),
         ] {
             let problem = ListQuery::parse(query).unwrap_err();
             let detail = problem.detail().to_owned();

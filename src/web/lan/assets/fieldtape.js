@@ -169,6 +169,7 @@ async function sendInPlace(event) {
   try {
     const body = new URLSearchParams(new FormData(form));
     await take(await fetch(form.action, { method: "POST", body, headers: { "X-Fieldtape": "1" } }));
+    form.reset();
   } catch {
     document.getElementById("offline").hidden = false;
   }
@@ -194,8 +195,9 @@ function playFrom(seconds) {
 
 function play(audio) {
   audio.play().catch((error) => {
-    // Stopped by the viewer before it began is no error.
-    if (error.name !== "AbortError") {
+    // Stopped by the viewer before it began is no error; nor is a browser that plays nothing before
+    // somebody has chosen something on the page.
+    if (error.name !== "AbortError" && error.name !== "NotAllowedError") {
       document.getElementById("player-error").hidden = false;
     }
   });
@@ -367,7 +369,20 @@ document.addEventListener("click", (event) => {
     const word = event.target.closest("[data-at]");
     playFrom(Number(word ? word.dataset.at : line.dataset.start));
   }
+  const seek = event.target.closest?.("a.seek");
+  if (seek && player()) {
+    event.preventDefault();
+    playFrom(Number(seek.dataset.start));
+  }
 });
+// A link to a place in the call: a hit of the search.
+const place = /^#t=(\d+(?:\.\d+)?)$/.exec(location.hash);
+if (place && player()) {
+  playFrom(Number(place[1]));
+  const lines = [...document.querySelectorAll("button.line")];
+  const next = lines.find((line) => Number(line.dataset.end) > Number(place[1]) + 3);
+  next?.scrollIntoView({ block: "center" });
+}
 document.addEventListener("visibilitychange", () => (document.hidden ? clearTimeout(pollTimer) : poll()));
 setInterval(showRunning, 1000);
 pollLater();

@@ -7,11 +7,12 @@ use super::super::wire::rfc3339;
 use super::conversation::{Conversation, Turn};
 use super::copies::{CopyItem, copies};
 use super::losses::losses;
+use super::summary::Summary;
 use super::{Badge, Frame, Moment, list, words};
 use crate::domain::{
     Direction, EndReason, Origin, Party, RecordingStatus, Stage, StageStatus, WaitingFor,
 };
-use crate::store::{CallDetail, StageRow, TranscriptRow};
+use crate::store::{CallDetail, NoteRow, StageRow, TranscriptRow};
 
 /// Pause between two polls of the page while something is under way, and while nothing is.
 const POLL_BUSY_MS: u32 = 1_500;
@@ -46,7 +47,16 @@ pub(super) struct CallPage {
     sound_state: String,
     copies: Vec<CopyItem>,
     why_silent: &'static str,
+    summary: Option<Summary>,
+    notes: Vec<NoteItem>,
     conversation: Conversation,
+}
+
+/// A note.
+struct NoteItem {
+    at: Moment,
+    author: String,
+    text: String,
 }
 
 struct StageItem {
@@ -85,7 +95,7 @@ impl CallPage {
             frame,
             sid: call.call_sid.to_string(),
             poll_ms: if is_busy(detail) { POLL_BUSY_MS } else { POLL_IDLE_MS },
-            who: words::address(call.technician_address()),
+            who: words::other(call),
             who_link: format!("/?number={number}"),
             direction: words::direction(call.direction),
             office: words::address(office),
@@ -110,6 +120,8 @@ impl CallPage {
             sound_state: format!("{}-{}", u8::from(call.parties_swapped), detail.fills.len()),
             copies: copies(detail),
             why_silent: why_silent(detail),
+            summary: detail.summary.as_ref().map(Summary::new),
+            notes: detail.notes.iter().map(NoteItem::new).collect(),
             conversation,
         }
     }
@@ -121,6 +133,12 @@ impl CallPage {
     /// Says whether there is something in which two parties could be mistaken for each other.
     fn can_swap(&self) -> bool {
         !self.live && (self.is_playable() || self.conversation.state() == "final")
+    }
+}
+
+impl NoteItem {
+    fn new(row: &NoteRow) -> Self {
+        Self { at: Moment::new(row.at), author: row.author.clone(), text: row.text.clone() }
     }
 }
 
@@ -154,8 +172,9 @@ fn stages(detail: &CallDetail, held: Option<String>) -> Vec<StageItem> {
 impl StageItem {
     fn new(row: &StageRow) -> Self {
         let tried = row.attempts > 0 || row.waiting_for.is_some();
-        // What waits for the network goes on by itself when that is back, and not before.
-        let offline = row.waiting_for == Some(WaitingFor::Network);
+        // What waits for the network goes on by itself when that is back, and not before. A server
+        // that makes summaries may be away by itself.
+        let offline = row.waiting_for == Some(WaitingFor::Network) && row.stage.needs_network();
         let waits = row.status == StageStatus::Pending && tried && !offline;
         let failed = row.status == StageStatus::Failed;
         let mut facts = Vec::new();

@@ -83,7 +83,7 @@ impl Row {
         Self {
             outgoing: call.direction == Direction::Outbound,
             direction: words::direction(call.direction),
-            who: words::address(call.technician_address()),
+            who: words::other(call),
             since: rfc3339(began),
             since_utc: words::utc(began),
             length: call.ended_at.map(|_| words::length(call).unwrap_or_default()),
@@ -164,6 +164,9 @@ fn describe(asked: &ListQuery) -> Option<String> {
     }
     if let Some(to) = filter.to {
         parts.push(format!("before {}", words::utc(to)));
+    }
+    if filter.words.is_some() {
+        parts.push("in which what is looked for was said".to_owned());
     }
     (!parts.is_empty()).then(|| format!("Only calls {}", parts.join(", ")))
 }

@@ -10,7 +10,9 @@ mod copies;
 mod list;
 mod losses;
 mod queue;
+mod search;
 mod storage;
+mod summary;
 pub(super) mod words;
 
 use askama::Template;
@@ -21,14 +23,14 @@ use axum::{Extension, body::Bytes};
 use tracing::error;
 
 use self::banner::Banner;
-
+pub(super) use self::search::{open, search};
 use super::frame::Frame;
 use super::problem::Problem;
 use super::query::{ListQuery, call_sid, word};
 use super::storage::Storage;
 use super::undone::{Reach, Undone};
 use super::wire::rfc3339;
-use super::{LanState, api, assets};
+use super::{LanState, api, assets, notes};
 use crate::access::Actor;
 use crate::domain::{Role, UnixMillis};
 use crate::health::Check;
@@ -134,6 +136,32 @@ pub(super) async fn swap(
 ) -> Result<Redirect, PageProblem> {
     let sid = call_sid(&sid)?;
     api::exchange(&lan, &actor, &sid).await?;
+    Ok(Redirect::to(&format!("/calls/{sid}")))
+}
+
+/// `POST /calls/{call_sid}/actions/{id}`: marks something to be done as done, or as open again.
+pub(super) async fn action(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path((sid, item)): Path<(String, i64)>,
+    body: Bytes,
+) -> Result<Redirect, PageProblem> {
+    let sid = call_sid(&sid)?;
+    let done = form_urlencoded::parse(&body).any(|(key, value)| key == "done" && value == "1");
+    api::mark(&lan, &actor, sid.clone(), item, done).await?;
+    Ok(Redirect::to(&format!("/calls/{sid}")))
+}
+
+/// `POST /calls/{call_sid}/notes`: the form under a call's notes.
+pub(super) async fn note(
+    State(lan): State<LanState>,
+    Extension(actor): Extension<Actor>,
+    Path(sid): Path<String>,
+    body: Bytes,
+) -> Result<Redirect, PageProblem> {
+    let text = form_urlencoded::parse(&body).find(|(key, _)| key == "text");
+    let text = text.map(|(_, text)| text.into_owned()).unwrap_or_default();
+    notes::add_note(&lan, &actor, &sid, &text).await?;
     Ok(Redirect::to(&format!("/calls/{sid}")))
 }
 

@@ -22,6 +22,11 @@ pub(super) fn address(address: &str) -> String {
     }
 }
 
+/// Names the other side: by name, if that is known.
+pub(super) fn other(call: &Call) -> String {
+    call.name.clone().unwrap_or_else(|| address(call.technician_address()))
+}
+
 /// Writes a length or place as `m:ss`, or `h:mm:ss`.
 pub(super) fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

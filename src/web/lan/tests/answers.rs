@@ -15,19 +15,19 @@ async fn a_call_has_the_keys_of_the_contract() {
     office.finished_call(1).await;
     let call = office.get(&format!("/api/v1/calls/{}", sid(1))).await.json();
     let expected = serde_json::json!({
-        "call_sid": sid(1).as_str(), "direction": "inbound",
+        "call_sid": sid(1).as_str(), "name": null, "direction": "inbound",
         "from": "+15125550143", "to": "+15125550199",
         "created_at": "2026-09-21T14:13:21Z", "started_at": "2026-09-21T14:13:21Z",
         "ended_at": "2026-09-21T14:14:24Z", "duration_s": 63, "duration_source": "timestamps",
         "end_reason": "completed",
         "recording_status": "completed", "transcript_status": "pending",
-        "summary_status": "skipped", "archive_status": "pending",
+        "summary_status": "pending", "archive_status": "pending",
         "last_error": null, "retry_count": 0, "waiting_for": null, "waiting_reason": null,
         "next_attempt_at": null, "parties_swapped": false,
         "call_status": "in-progress", "declined_at": null, "announcements": [], "legs": [],
         "hold": false, "hold_note": null, "sound_purged_at": null, "words_purged_at": null,
         "tracks": [track("agent", &[]), track("technician", &[(1.0, 3.5)])],
-        "cloud_recordings": [], "summary": null,
+        "cloud_recordings": [], "summary": null, "notes": [], "corrections": [],
     });
     assert_eq!(call, expected);
     let list = office.get("/api/v1/calls").await.json();

@@ -13,6 +13,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 pub(super) fn request(method: &str, path: &str, host: &str) -> axum::http::request::Builder {
     let path = path.replace("{call_sid}", sid(1).as_str()).replace("{name}", "mixed.wav");
+    let path = path.replace("{id}", "1").replace("{number}", "+15125550143");
     Request::builder().method(method).uri(path).header("host", host)
 }
 

@@ -3,12 +3,16 @@
 mod answers;
 mod copies;
 mod doors;
+mod hostile;
 mod keeping;
 mod live;
 mod login;
+mod notes;
 mod pages;
 mod queue;
+mod search;
 mod sound;
+mod summary;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,19 +1,26 @@
 //! What the API sends, key by key. The ledger's rows and the domain's words know no JSON.
 
+mod hits;
 mod legs;
 mod microphone;
+mod notes;
 mod queue;
 mod storage;
+mod summary;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub(super) use self::hits::Hits;
 use self::legs::{Announcement, Leg};
 pub(super) use self::microphone::Microphone;
+pub(super) use self::notes::{Contacts, Imported, Number, Numbers};
 pub(super) use self::queue::{AllQueued, Pauses, Queue, Run};
 pub(super) use self::storage::{PurgeAnswer, Storage};
+pub(super) use self::summary::Summary;
 
+use self::notes::{Correction, Note};
 use super::sound;
 use crate::domain::{CallSid, EndReason, Samples8k, TrackSource, UnixMillis, WaitingFor};
 use crate::health;
@@ -43,6 +50,8 @@ pub(super) struct Calls {
 #[expect(clippy::struct_field_names, reason = "the contract's name of the key")]
 pub(super) struct Call {
     call_sid: String,
+    /// Whose the number of the other side is, if that is known.
+    name: Option<String>,
     direction: &'static str,
     from: String,
     to: String,
@@ -80,8 +89,11 @@ pub(super) struct Call {
     words_purged_at: Option<String>,
     tracks: Vec<Track>,
     cloud_recordings: Vec<CloudRecording>,
-    /// `null`: no stage of this version makes one.
-    summary: (),
+    /// None before it is made.
+    summary: Option<Summary>,
+    notes: Vec<Note>,
+    /// What people put right; each time of it.
+    corrections: Vec<Correction>,
 }
 
 #[derive(Debug, Serialize)]
@@ -138,7 +150,13 @@ impl Call {
             cloud_recordings,
             legs,
             announcements,
+            summary,
+            notes,
+            corrections,
         } = detail;
+        let summary = summary.map(Summary::from);
+        let notes = notes.into_iter().map(Note::from).collect();
+        let corrections = corrections.into_iter().map(Correction::from).collect();
         let sid = &call.call_sid;
         let tracks: Vec<Track> =
             tracks.iter().map(|track| Track::new(sid, track, &tracks, (&gaps, &fills))).collect();
@@ -148,12 +166,23 @@ impl Call {
         let started_at = call.started_at;
         let announcements =
             announcements.iter().map(|row| Announcement::new(row, started_at)).collect();
-        Self { waiting_reason, announcements, legs, tracks, cloud_recordings, ..Self::bare(call) }
+        Self {
+            waiting_reason,
+            announcements,
+            legs,
+            tracks,
+            cloud_recordings,
+            summary,
+            notes,
+            corrections,
+            ..Self::bare(call)
+        }
     }
 
     fn bare(call: store::Call) -> Self {
         Self {
             call_sid: call.call_sid.to_string(),
+            name: call.name,
             direction: call.direction.as_str(),
             from: call.from_number,
             to: call.to_number,
@@ -183,7 +212,9 @@ impl Call {
             words_purged_at: call.words_purged_at.map(rfc3339),
             tracks: Vec::new(),
             cloud_recordings: Vec::new(),
-            summary: (),
+            summary: None,
+            notes: Vec::new(),
+            corrections: Vec::new(),
         }
     }
 }

@@ -86,6 +86,10 @@ impl Number {
     /// Reads what somebody wrote.
     pub fn parse(text: &str, country: Country) -> Result<Self, BadNumber> {
         let text = text.trim();
+        let text = text.strip_prefix("tel:").unwrap_or(text);
+        // "(0)" behind a country's code is for those who dial without it.
+        let abroad = text.starts_with('+') || text.starts_with("00");
+        let text = &if abroad { text.replacen("(0)", "", 1) } else { text.to_owned() };
         let is_sign = |c: char| c.is_ascii_digit() || "+-.()/ \u{a0}".contains(c);
         if text.is_empty() || text.len() > TEXT_BYTES_MAX || !text.chars().all(is_sign) {
             return Err(BadNumber::None);
@@ -162,17 +166,6 @@ fn is_of_country(code: u16, national: &str) -> bool {
     })
 }
 
-/// Reads whom a browser dialled, for who has to connect it: the number as the world dials it, or the
-/// text as it is where it cannot be read, for Twilio has the last word; none if it is not dialled from
-/// here.
-pub fn dialled(text: &str, country: Country) -> Option<String> {
-    match Number::parse(text, country) {
-        Ok(number) => Some(number.0),
-        Err(BadNumber::Short { .. }) => None,
-        Err(_) => Some(text.to_owned()),
-    }
-}
-
 fn last(digits: &str) -> String {
     digits.get(digits.len().saturating_sub(4)..).unwrap_or_default().to_owned()
 }
@@ -197,6 +190,8 @@ mod tests {
             ("+44 20 7183 8750", "DE", "+442071838750"),
             ("06 698 12345", "IT", "+390669812345"),
             (" +15555550100 ", "DE", "+15555550100"),
+            ("tel:+15125550143", "US", "+15125550143"),
+            ("+49 (0)30 1234567", "US", "+49301234567"),
         ] {
             assert_eq!(read(text, country).as_deref(), Ok(e164), "{text}");
         }
@@ -212,6 +207,7 @@ mod tests {
             "+",
             "()",
             "5125550123; +19005550123",
+            "512-555-0143 ext. 7",
             &"1".repeat(65),
         ] {
             assert_eq!(read(text, "US"), Err(BadNumber::None), "{text}");
@@ -244,14 +240,6 @@ mod tests {
             assert!(matches!(refused, BadNumber::Short { .. }), "{text}: {refused}");
             assert!(refused.to_string().contains("emergency"), "{refused}");
         }
-    }
-
-    #[test]
-    fn what_a_browser_dials_is_read_as_well_as_it_can_be() {
-        let us = "US".parse().unwrap();
-        assert_eq!(dialled("512 555 0123", us).as_deref(), Some("+15125550123"));
-        assert_eq!(dialled("client:ben", us).as_deref(), Some("client:ben"));
-        assert_eq!((dialled("911", us), dialled("", us).as_deref()), (None, Some("")));
     }
 
     #[test]
