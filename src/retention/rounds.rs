@@ -77,7 +77,7 @@ impl Keeper {
         });
         let (plan, possible_bytes, kept) = planned.await.map_err(|_panicked| StoreError::Closed)?;
         let clock = (!options.clock.synchronised())
-            .then_some("the clock is not synchronised: nothing expires or is deleted");
+            .then_some("The clock is not synchronised: nothing expires or is deleted");
         let goes = plan.steps.iter().map(|step| step.call);
         let told: HashSet<CallId> = goes.chain(plan.stays.iter().map(|stays| stays.call)).collect();
         let names = kept.iter().filter(|kept| told.contains(&kept.call));

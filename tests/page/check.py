@@ -10,6 +10,8 @@ Scenarios:
   play    a finished call: playing, seeking by a line, another voice, and all that after a reload
   retry   a call with a failed stage: press Retry, wait until it is green
   queue   what is undone, at 390 and 1280 px: press Run now, and go to a call that failed
+  every   every page there is, at 390 and 1440 px, light and dark: axe-core finds nothing against
+          WCAG AA (--axe is its file; without it that is skipped, and said), nothing sticks out
   swap    a finished call: swap agent and technician, and back again, while it can be played
 
 Without --call the newest call that fits is taken. Screenshots go to DIR. Exit 0: all was as it
@@ -32,6 +34,13 @@ CHROMIUM_FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]
 NARROW, WIDE = (390, 844), (1280, 900)
+
+# Every page, by a name for its screenshots; CALL stands for a call.
+PAGES = {
+    "list": "/", "nothing-found": "/?number=%2B19995550100", "call": "/calls/CALL", "queue": "/queue",
+    "storage": "/storage", "health": "/health", "account": "/account",
+}
+AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 # Kept in the page, so that a violation that writes nothing into the console is seen too.
 WATCH_POLICY = """
@@ -238,6 +247,37 @@ def scenario_queue(browser, args):
         visitor.leave()
 
 
+def violations(page, axe):
+    """What axe-core has against the page, a line each."""
+    page.evaluate(axe)
+    found = page.evaluate("rules => axe.run({ runOnly: rules })", AXE_RULES)["violations"]
+    line = lambda rule: f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
+    return [line(rule) for rule in found]
+
+
+def scenario_every(browser, args):
+    axe = args.axe.read_text() if args.axe and args.axe.exists() else None
+    if axe is None:
+        print("page: every: skipped: there is no axe-core", file=sys.stderr)
+    sid = find(args, "", lambda call: call["ended_at"] and call["tracks"], "with sound")
+    against = []
+    for size in (NARROW, (1440, 900)):
+        for scheme in ("light", "dark"):
+            visitor = Visitor(browser, size, scheme)
+            page = visitor.page
+            for name, path in PAGES.items():
+                page.goto(args.url + path.replace("CALL", sid))
+                expect(page.locator("h1")).to_be_visible()
+                expect(page.locator("#pulse")).not_to_be_empty()
+                visitor.fits()
+                where = f"{name}-{size[0]}-{scheme}"
+                page.screenshot(path=args.out / f"every-{where}.png", full_page=True)
+                found = violations(page, axe) if axe else []
+                against += [f"{where}: {line}" for line in found]
+            visitor.leave()
+    ensure(not against, "; ".join(against))
+
+
 def scenario_swap(browser, args):
     fits = lambda call: call["transcript_status"] == "completed" and call["tracks"]
     sid = find(args, "&status=completed", fits, "with sound and words")
@@ -260,7 +300,7 @@ def scenario_swap(browser, args):
 
 SCENARIOS = {
     "list": scenario_list, "live": scenario_live, "play": scenario_play, "retry": scenario_retry,
-    "queue": scenario_queue, "swap": scenario_swap,
+    "queue": scenario_queue, "swap": scenario_swap, "every": scenario_every,
 }
 
 
@@ -272,6 +312,7 @@ def main():
     parser.add_argument("--call", help="the call to look at")
     parser.add_argument("--final", action="store_true", help="live: wait for the transcript too")
     parser.add_argument("--patience", type=float, default=60, help="seconds to wait for words")
+    parser.add_argument("--axe", type=pathlib.Path, help="every: the file axe.min.js")
     parser.add_argument("--chromium", default="/usr/bin/chromium")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,7 @@ fn facts(storage: &Storage) -> Vec<(&'static str, String)> {
         if pace > 0 { words::size(pace) } else { "not known yet".to_owned() },
     ));
     if let Some(lasts) = storage.lasts {
-        facts.push(("At this pace, without a purge", format!("{} left", lasting(lasts))));
+        facts.push(("At this pace, without a purge", format!("{} left", for_long(lasts))));
     }
     facts.push((
         "Always left free",
@@ -253,6 +253,15 @@ fn day_line(day: &str, kinds: &BTreeMap<PieceKind, (u64, u64)>) -> DayLine {
         .map(|(kind, (_, bytes))| format!("{} {}", name(*kind), words::size(*bytes)))
         .collect();
     DayLine { day: day.to_owned(), total: words::size(total), kinds: kinds.join(", ") }
+}
+
+/// Days say nothing any more when there are thousands of them.
+fn for_long(time: Duration) -> String {
+    const YEAR_S: u64 = 365 * 24 * 60 * 60;
+    match time.as_secs() / YEAR_S {
+        0 | 1 => lasting(time),
+        years => format!("about {years} years"),
+    }
 }
 
 /// Names a kind.
