@@ -155,6 +155,23 @@ fn list(page: &Value) -> Result<(), Failure> {
     output::table(&rows)
 }
 
+/// Prints what it came to, what is to be done and what people noted.
+fn tell_what_came_of_it(call: &Value) -> Result<(), Failure> {
+    if let Some(summary) = call["summary"]["text"].as_str() {
+        output::line("")?;
+        output::line(summary)?;
+    }
+    for (at, action) in call["summary"]["action_items"].as_array().into_iter().flatten().enumerate()
+    {
+        let head = if at == 0 { "to do:" } else { "" };
+        output::line(&format!("{head:<6} {}", action.as_str().unwrap_or_default()))?;
+    }
+    for note in call["notes"].as_array().into_iter().flatten() {
+        output::line(&format!("note by {}: {}", text(note, "author"), text(note, "text")))?;
+    }
+    Ok(())
+}
+
 fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Failure> {
     let path = format!("/api/v1/calls/{call_sid}");
     let call: Value = block_on(appliance.get(&path))?;
@@ -214,18 +231,7 @@ fn show(appliance: &Appliance, call_sid: &CallSid, json: bool) -> Result<(), Fai
         rows.push(vec![text(recording, "recording_sid"), format!("{status}, {here}{deleted}")]);
     }
     output::table(&rows)?;
-    if let Some(summary) = call["summary"]["text"].as_str() {
-        output::line("")?;
-        output::line(summary)?;
-    }
-    for (at, action) in call["summary"]["action_items"].as_array().into_iter().flatten().enumerate()
-    {
-        let head = if at == 0 { "to do:" } else { "" };
-        output::line(&format!("{head:<6} {}", action.as_str().unwrap_or_default()))?;
-    }
-    for note in call["notes"].as_array().into_iter().flatten() {
-        output::line(&format!("note by {}: {}", text(note, "author"), text(note, "text")))?;
-    }
+    tell_what_came_of_it(&call)?;
     if call["transcript_status"] == "completed" {
         let path = format!("{path}/transcript?format=txt");
         let said = block_on(appliance.text(&path))?;
