@@ -113,17 +113,6 @@ when new.sealed_at_ms <> old.sealed_at_ms begin
     on conflict do update set size_bytes = size_bytes + excluded.size_bytes;
 end;
 
-CREATE TABLE announcements (
-    call_id integer not null references calls (id) on delete cascade,
-    at_ms integer not null,                  -- when Twilio was told to tell it
-    place_ms integer not null,               -- where in the call: since the call's row
-    leg text not null,                       -- whose ear: Twilio's name of the leg
-    how text not null check (how in ('said', 'played')),
-    sha256 text not null,                    -- of the text, or of the sound file, in hex
-    language text,
-    voice text,
-    primary key (call_id, at_ms, leg)
-) strict, without rowid;
 CREATE TRIGGER words_are_found_once_put_right after update of text on segments
 begin
     delete from call_search where rowid = old.call_id;
@@ -165,6 +154,18 @@ CREATE TABLE action_items (
     done_at_ms integer,                      -- null while it is open
     done_by text                             -- user or token
 ) strict;
+
+CREATE TABLE announcements (
+    call_id integer not null references calls (id) on delete cascade,
+    at_ms integer not null,                  -- when Twilio was told to tell it
+    place_ms integer not null,               -- where in the call: since the call's row
+    leg text not null,                       -- whose ear: Twilio's name of the leg
+    how text not null check (how in ('said', 'played')),
+    sha256 text not null,                    -- of the text, or of the sound file, in hex
+    language text,
+    voice text,
+    primary key (call_id, at_ms, leg)
+) strict, without rowid;
 
 CREATE TABLE api_tokens (
     id integer primary key,
@@ -239,8 +240,7 @@ CREATE TABLE calls (
     parties_swapped integer not null default 0 check (parties_swapped in (0, 1)),
     hold integer not null default 0 check (hold in (0, 1)), -- never purged or deleted anywhere while 1
     folder text,                             -- recordings/YYYY/MM/DD/<CallSid>, fixed when the first sound came
-    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, declined_at_ms integer, -- 0: answered without a stream (too many calls)
-    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, other_number text
+    live_copy integer not null default 1 check (live_copy in (0, 1)), boot_id text, boot_ms integer, hold_note text, sound_purged_at_ms integer, words_purged_at_ms integer, erasing text, declined_at_ms integer, other_number text
     generated always as (iif(direction = 'inbound', from_number, to_number)) virtual, -- 0: answered without a stream (too many calls)
     check ((duration_s is null) = (duration_source is null))
 ) strict;
@@ -384,16 +384,6 @@ CREATE TABLE meta (
     value text not null
 ) strict, without rowid;
 
-CREATE TABLE orders (
-    call_id integer primary key references calls (id) on delete cascade,
-    first_sid text not null unique,          -- what the call was called here before Twilio named it
-    order_key text not null unique,          -- what the addresses carry that Twilio was given with the order
-    fate text not null check (fate in ('asked', 'unanswered', 'placed', 'failed')), -- unanswered: not known whether it rang
-    asked_at_ms integer not null,
-    boot_id text,                            -- which boot boot_ms counts from
-    boot_ms integer not null                 -- since boot, at asked_at_ms
-) strict;
-
 CREATE TABLE notes (
     id integer primary key,
     call_id integer not null references calls (id) on delete cascade,
@@ -408,6 +398,16 @@ CREATE TABLE numbers (
     first_at_ms integer not null,
     last_at_ms integer not null
 ) strict, without rowid;
+
+CREATE TABLE orders (
+    call_id integer primary key references calls (id) on delete cascade,
+    first_sid text not null unique,          -- what the call was called here before Twilio named it
+    order_key text not null unique,          -- what the addresses carry that Twilio was given with the order
+    fate text not null check (fate in ('asked', 'unanswered', 'placed', 'failed')), -- unanswered: not known whether it rang
+    asked_at_ms integer not null,
+    boot_id text,                            -- which boot boot_ms counts from
+    boot_ms integer not null                 -- since boot, at asked_at_ms
+) strict;
 
 CREATE TABLE outages (
     id integer primary key,
@@ -570,10 +570,11 @@ CREATE INDEX legs_of_call on legs (call_id);
 
 CREATE INDEX legs_of_parent on legs (parent_call_sid) where call_id is null;
 
-CREATE INDEX orders_open on orders (call_id) where fate in ('asked', 'unanswered');
 CREATE INDEX notes_of_call on notes (call_id);
 
 CREATE INDEX numbers_by_time on numbers (last_at_ms desc, number desc);
+
+CREATE INDEX orders_open on orders (call_id) where fate in ('asked', 'unanswered');
 
 CREATE INDEX outages_open on outages (id) where to_ms is null;
 

@@ -55,6 +55,9 @@ pub(super) fn line(detail: &CallDetail, outcome: Outcome) -> String {
              recording."
                 .to_owned()
         }
+        Outcome::NotHeard if call.declined_at.is_some() => {
+            "It was not recorded: the key was pressed that says so.".to_owned()
+        }
         Outcome::NotHeard => match call.recording_status {
             RecordingStatus::Completed => {
                 "The recording holds no sound, so nothing is known of what was said.".to_owned()

@@ -320,6 +320,16 @@ async fn a_call_without_words_gets_a_line_that_is_true_of_it() {
 }
 
 #[tokio::test]
+async fn a_call_that_was_not_to_be_recorded_says_so() {
+    let ledger = Ledger::new();
+    ledger.soundless(1, EndReason::Completed).await;
+    ledger.store.declined(call(1)).await.unwrap();
+    assert!(ledger.sum_up().await);
+    let text = ledger.summary(1).await.1.unwrap().text;
+    assert_eq!(text, "It was not recorded: the key was pressed that says so.");
+}
+
+#[tokio::test]
 async fn a_call_in_which_nobody_speaks_says_so() {
     let ledger = Ledger::new();
     ledger.heard(1, 63, EndReason::Completed, Vec::new()).await;
