@@ -145,8 +145,8 @@ impl Store {
         .await
     }
 
-    /// Says of orders older than [`ORDER_SPAN`] whose fate is not known that nobody was rung. Only
-    /// whoever has just read Twilio's lists may say so. Returns how many.
+    /// Says that nobody was rung of orders whose fate is not known and which are too old for Twilio not
+    /// to have listed their calls. Only whoever has just read those lists may say so. Returns how many.
     pub async fn settle_orders(&self, now: Reading) -> Result<u32, StoreError> {
         self.write(move |tx| {
             let span_ms = i64::try_from(ORDER_SPAN.as_millis()).unwrap_or(i64::MAX);
