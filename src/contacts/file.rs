@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::number::{Country, Number};
+use super::number::{Country, e164};
 
 /// Numbers of one person, at most: what has more is no list of contacts.
 const NUMBERS_MAX: usize = 8;
@@ -84,9 +84,9 @@ fn delimiter(text: &str) -> u8 {
 }
 
 impl Listed {
-    fn add(&mut self, number: &str, name: &str) {
+    fn add(&mut self, number: String, name: &str) {
         if !self.entries.iter().any(|one| one.number == number) {
-            self.entries.push(Entry { number: number.to_owned(), name: name.to_owned() });
+            self.entries.push(Entry { number, name: name.to_owned() });
         }
     }
 }
@@ -135,8 +135,8 @@ impl Columns {
             return;
         }
         for number in numbers {
-            match Number::parse(number, home) {
-                Ok(number) => listed.add(number.as_str(), &name),
+            match e164(number, home) {
+                Ok(number) => listed.add(number, &name),
                 Err(error) => listed.passed_over.push((line, error.to_string())),
             }
         }

@@ -77,19 +77,14 @@ impl FromStr for Country {
 
     fn from_str(word: &str) -> Result<Self, BadCountry> {
         let bad = || BadCountry { word: word.to_owned() };
-        let id: country::Id = word.trim().to_ascii_uppercase().parse().map_err(|_| bad())?;
-        DATABASE.by_id(id.as_ref()).map(|_| Self(id)).ok_or_else(bad)
+        word.trim().to_ascii_uppercase().parse().map(Self).map_err(|_| bad())
     }
 }
 
 impl Number {
     /// Reads what somebody wrote.
     pub fn parse(text: &str, country: Country) -> Result<Self, BadNumber> {
-        let text = text.trim();
-        let text = text.strip_prefix("tel:").unwrap_or(text);
-        // "(0)" behind a country's code is for those who dial without it.
-        let abroad = text.starts_with('+') || text.starts_with("00");
-        let text = &if abroad { text.replacen("(0)", "", 1) } else { text.to_owned() };
+        let text = &written(text);
         let is_sign = |c: char| c.is_ascii_digit() || "+-.()/ \u{a0}".contains(c);
         if text.is_empty() || text.len() > TEXT_BYTES_MAX || !text.chars().all(is_sign) {
             return Err(BadNumber::None);
@@ -125,6 +120,26 @@ impl Number {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Writes a number of a list as Twilio shows it: `+15125550143`. How long it is in its country is not
+/// asked: whose number it is may be known of one that nobody could ring.
+pub(super) fn e164(text: &str, home: Country) -> Result<String, BadNumber> {
+    let dialled = written(text);
+    let number = phonenumber::parse(Some(home.0), &dialled).map_err(|_| BadNumber::None)?;
+    if !phonenumber::is_viable(&dialled) || number.extension().is_some() {
+        return Err(BadNumber::None);
+    }
+    Ok(number.format().mode(Mode::E164).to_string())
+}
+
+/// Leaves out what stands around a number for other readers.
+fn written(text: &str) -> String {
+    let text = text.trim();
+    let text = text.strip_prefix("tel:").unwrap_or(text);
+    // "(0)" behind a country's code is for those who dial without it.
+    let abroad = text.starts_with('+') || text.starts_with("00");
+    if abroad { text.replacen("(0)", "", 1) } else { text.to_owned() }
 }
 
 /// Shows its last digits only.
@@ -194,6 +209,25 @@ mod tests {
             ("+49 (0)30 1234567", "US", "+49301234567"),
         ] {
             assert_eq!(read(text, country).as_deref(), Ok(e164), "{text}");
+        }
+    }
+
+    #[test]
+    fn in_a_list_a_number_is_the_same_however_it_is_written() {
+        let (us, de): (Country, Country) = ("us".parse().unwrap(), "DE".parse().unwrap());
+        for (written, home, number) in [
+            ("(512) 555-0143", us, "+15125550143"),
+            ("1-512-555-0143", us, "+15125550143"),
+            ("+1 512 555 0143", de, "+15125550143"),
+            ("tel:+15125550143", us, "+15125550143"),
+            ("0049 30 1234567", de, "+49301234567"),
+            ("+49 (0)30 1234567", us, "+49301234567"),
+            ("+15550100", us, "+15550100"),
+        ] {
+            assert_eq!(e164(written, home).as_deref(), Ok(number), "{written}");
+        }
+        for written in ["", "Daniel", "12", "+", "512-555-0143 ext. 7"] {
+            assert!(e164(written, us).is_err(), "{written}");
         }
     }
 

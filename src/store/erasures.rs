@@ -5,7 +5,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::erasure_items::{add, settle, touch};
 use super::erasure_rows::{Item, ItemKind, ItemStatus, Place};
-use super::{CallId, Store, StoreError, garbage, read};
+use super::{CallId, Store, StoreError, garbage, legs, read};
 use crate::domain::{CallSid, UnixMillis, last_four};
 
 /// Calls erased at once by one wish: more than one number ever had.
@@ -230,7 +230,7 @@ fn take(
     for object in &archived {
         add(tx, object, at)?;
     }
-    list_at_twilio(tx, &sid, &item, at)?;
+    list_at_twilio(tx, (call, &sid), &item, at)?;
     forget(tx, call, &sid, erasure, at)?;
     for (path, ..) in &files {
         garbage::add(tx, path, "erased", at)?;
@@ -304,7 +304,7 @@ fn list_here(
 
 fn list_at_twilio(
     tx: &Transaction<'_>,
-    sid: &CallSid,
+    (call, sid): (CallId, &CallSid),
     item: &dyn Fn(Place, ItemKind) -> Item,
     at: UnixMillis,
 ) -> Result<(), StoreError> {
@@ -321,7 +321,12 @@ fn list_at_twilio(
         let note = deleted_at.map(|_| "it was deleted there before".to_owned());
         add(tx, &Item { name, status, note, ..recording }, at)?;
     }
-    add(tx, &item(Place::Twilio, ItemKind::Call), at)
+    add(tx, &item(Place::Twilio, ItemKind::Call), at)?;
+    for leg in legs::names(tx, call, sid)? {
+        let call_sid = read::parse(&leg)?;
+        add(tx, &Item { call_sid, name: leg, ..item(Place::Twilio, ItemKind::Call) }, at)?;
+    }
+    Ok(())
 }
 
 /// Takes the rows. What points at what goes before that.
@@ -332,6 +337,7 @@ fn forget(
     erasure: &str,
     at: UnixMillis,
 ) -> Result<(), StoreError> {
+    legs::erase(tx, (call, sid), erasure, at)?;
     tx.execute("delete from fills where call_id = ?1", [call.0])?;
     tx.execute("delete from cloud_recordings where call_sid = ?1", [sid.as_str()])?;
     tx.execute("delete from calls where id = ?1", [call.0])?;

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::calls::rank;
 use super::read::{moment, word};
-use super::{CallId, NewCall, StatusUpdate, StoreError};
+use super::{CallId, NewCall, StatusUpdate, StoreError, erasures};
 use crate::domain::{CallSid, UnixMillis};
 
 /// A leg of a call.
@@ -53,12 +53,50 @@ pub(super) fn call_named(
     Ok(found.optional()?)
 }
 
-/// Writes a leg down, or how far it has come; says whether that is news.
+/// Returns Twilio's names of a call's legs, also of those told of before their call was.
+pub(super) fn names(
+    tx: &Transaction<'_>,
+    call: CallId,
+    call_sid: &CallSid,
+) -> Result<Vec<String>, StoreError> {
+    let mut known = tx.prepare_cached(
+        "select call_sid from legs where call_id = ?1 or parent_call_sid = ?2 order by call_sid",
+    )?;
+    let names = known.query_map(params![call.0, call_sid.as_str()], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Forgets a call's legs, and that they were erased with it.
+pub(super) fn erase(
+    tx: &Transaction<'_>,
+    (call, call_sid): (CallId, &CallSid),
+    erasure: &str,
+    at: UnixMillis,
+) -> Result<(), StoreError> {
+    for leg in names(tx, call, call_sid)? {
+        tx.execute("delete from legs where call_sid = ?1", [leg.as_str()])?;
+        tx.execute(
+            "insert or ignore into erased_calls (call_sid, erasure_id, erased_at_ms) \
+             values (?1, ?2, ?3)",
+            params![leg, erasure, at.get()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes a leg down, or how far it has come; says whether that is news. Of a call that was erased
+/// nothing is written.
 pub(super) fn upsert(
     tx: &Transaction<'_>,
     leg: &NewCall,
     parent: &CallSid,
 ) -> Result<bool, StoreError> {
+    let erased = [parent, &leg.call_sid].map(|sid| erasures::erased_by(tx, sid));
+    for erasure in erased {
+        if erasure?.is_some() {
+            return Ok(false);
+        }
+    }
     let stands: Option<String> = tx
         .query_row(
             "select call_status from legs where call_sid = ?1",

@@ -78,7 +78,14 @@ async fn late_news_of_an_erased_call_makes_no_row_and_a_late_recording_goes_too(
         StatusUpdate { call: again.clone(), end: None, ended_at: None, duration_s: None, now };
     let outcome = house.store.call_status(news).await.unwrap();
     assert_eq!(outcome, StatusOutcome { created: false, changed: false, ended: false });
-    assert!(matches!(house.store.announce_call(again, None).await, Err(StoreError::Erased)));
+    assert!(matches!(
+        house.store.announce_call(again.clone(), None).await,
+        Err(StoreError::Erased)
+    ));
+    let leg = NewCall { call_sid: sid(2), parent_call_sid: Some(sid(1)), ..again };
+    let news = StatusUpdate { call: leg.clone(), end: None, ended_at: None, duration_s: None, now };
+    assert!(!house.store.call_status(news).await.unwrap().changed);
+    assert!(matches!(house.store.announce_call(leg, None).await, Err(StoreError::Erased)));
     let update = CloudUpdate {
         recording_sid: recording(7),
         call_sid: sid(1),
